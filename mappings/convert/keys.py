@@ -8,10 +8,11 @@ from typing import Any
 from canonical import codes as systems
 from canonical import identifiers
 from canonical.records import Key
+from mappings.convert.misplaced.accounts import no_account
 from mappings.convert.misplaced.charged import shared_transaction, shifted_charge
 from mappings.convert.misplaced.plausible import (
+    is_person,
     misplaced_if,
-    no_account,
     no_moment,
     one_letter,
     says_no_number,
@@ -113,11 +114,12 @@ def visit_key(value: Value, context: Context, argument: str) -> Any:
     """The visit number of PV1-19 (or PV1-50, PID-18) as key; the facility that gave it (CX-6), else the sending one,
     scopes one without authority.
 
-    A number in PV1-18 that says so (type VN) is it: what stands in PV1-19 then would join the visits of many.
+    A number in PV1-18 that says so (type VN) is it: what stands in PV1-19 then would join the visits of many, as a
+    professional there would join all of his patients.
     """
     value = _meant(value)
     number = value.text(1)
-    if not number or (value.source.field == _ACCOUNT and no_account(value)) or counted_visit(value):
+    if not number or (value.source.field == _ACCOUNT and no_account(value)) or counted_visit(value) or is_person(value):
         return None
     authority = value.text(4) or value.text(4, 2) or value.text(6) or context.sender
     return Key(systems.local_system(authority, argument or "VN"), number)
@@ -140,8 +142,8 @@ def _meant(value: Value) -> Value:
 @conversion("visit-identifier")
 def visit_identifier(value: Value, context: Context, argument: str) -> Any:
     """The visit number as Identifier (type `argument`, VN by default), in its key's system; one letter is none, nor is
-    a class before a number that stands a field late, nor a count of visits."""
-    if one_letter(value) or late_visit(value) or counted_visit(value):
+    a class before a number that stands a field late, nor a count of visits, nor a professional."""
+    if one_letter(value) or late_visit(value) or counted_visit(value) or is_person(value):
         context.problems.append(value.problem("field.misplaced"))
         return None
     if _meant(value) is not value or (value.source.field == _ACCOUNT and no_account(value)):

@@ -9,7 +9,7 @@ from canonical import codes as systems
 from canonical import places
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
-from mappings.convert.datatypes import xad, xtn
+from mappings.convert.datatypes import cwe, xad, xtn
 from mappings.convert.misplaced.plausible import PHONES, USES, misplaced_if, no_place
 from mappings.convert.misplaced.visits import late_admission, person_for_place
 from mappings.convert.participations import performs
@@ -30,13 +30,16 @@ _SHORTEST_PHONE = 4  # digits
 _CLASSIFICATION = "http://hl7.org/fhir/ValueSet/subject-location"
 
 
+_NEXT = ("reserved", "temporary", "prior-temporary")
+
+
 @conversion("location")
 def location(value: Value, context: Context, argument: str) -> Any:
     """PL as Encounter.location entry; `argument`: assigned, prior, temporary, prior-temporary, reserved or planned.
 
     The assigned place of a visit that is only announced (PV1-2 P, or an event that plans it) is planned. PV1-42 is the
     state of the account, and no place, where the admission stands a field late, too (PV1-45); PV1-6 and 11 are none
-    where who is named elsewhere stands there.
+    where who is named elsewhere stands there, PV1-11, 42 and 43 where the house of PV1-3 does (PV1-39).
     """
     if _further_place(value):
         context.problems.append(value.problem("structure.repetition-lost", target="Encounter.location"))
@@ -45,6 +48,8 @@ def location(value: Value, context: Context, argument: str) -> Any:
     if misplaced_if(late, value, context):
         return None
     if argument in ("prior", "temporary") and person_for_place(value, context):
+        return None
+    if argument in _NEXT and misplaced_if(value.raw in {value.other(3, 4), value.other(3, 6)}, value, context):
         return None
     place = location_reference(value, context, "")
     if place is None:
@@ -56,6 +61,16 @@ def location(value: Value, context: Context, argument: str) -> Any:
         concept = {"coding": [{"system": _CLASSIFICATION, "code": "temporary"}]}
         entry["extension"] = [{"url": EXTENSIONS["temporary-location"], "valueCodeableConcept": concept}]
     return entry
+
+
+@conversion("why-admitted")
+def why_admitted(value: Value, context: Context, argument: str) -> Any:
+    """PV2-3 as CodeableConcept; none where it is a place (PV2-1, some fields off): its fourth component is the house
+    of PV1-3; told."""
+    visit = context.above("PV1", value.segment)
+    house = visit.text(3, 4) if visit is not None else ""
+    placed = bool(house) and value.text(4) == house and not value.text(5)
+    return None if misplaced_if(placed, value, context) else cwe(value, context, argument)
 
 
 def _further_place(value: Value) -> bool:

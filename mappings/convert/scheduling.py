@@ -150,7 +150,13 @@ def end_instant(value: Value, context: Context, argument: str) -> Any:
     length = _minutes(value.other(place), value.other(place, 2) or value.other(place + 1))
     if not isinstance(moment, datetime.datetime) or length is None:
         return None
-    return (moment + datetime.timedelta(minutes=length)).isoformat()
+    end = moment + datetime.timedelta(minutes=length)
+    schedule = context.message.first("SCH") if value.source.segment == "AIS" else None
+    begun = parse_dtm(schedule.text(_SCHEDULED, 4), context.zone) if schedule is not None else None
+    if isinstance(begun, datetime.datetime) and end <= begun:  # of another start than SCH-11 says
+        context.problems.append(value.problem("field.period"))
+        return None
+    return end.isoformat()
 
 
 @conversion("timing-length")

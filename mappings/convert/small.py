@@ -37,7 +37,10 @@ def deceased(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("place")
 def place(value: Value, context: Context, argument: str) -> Any:
-    """A coded place (PV1-37) as logical reference; a moment behind it (DLD-2) is none of its names."""
+    """A coded place (PV1-37) as logical reference; a moment behind it (DLD-2) is none of its names. The house of PV1-3
+    is no place where its patients go; told."""
+    if misplaced_if(value.raw in {value.other(3, 4), value.other(3, 6)}, value, context):
+        return None
     name, beside = value.text(1), value.text(2)
     dated = beside.isdigit() and parse_dtm(beside, context.zone) is not None
     label = value.text(1, 2) or ("" if dated else beside) or name

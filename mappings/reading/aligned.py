@@ -111,7 +111,15 @@ def _right(
     wrong = set(_wrong(kept, shapes, segment.delimiters))
     needed = [n for n, shape in shapes.items() if shape.needed and n <= last and kept[n] and n not in wrong]
     right = [way for way in found if all(n < len(way) and way[n] for n in needed) and _known(way, kept, wrong, shapes)]
-    return [way for way in right if not any(_wrong(way, shapes, segment.delimiters))]
+    right = [way for way in right if not any(_wrong(way, shapes, segment.delimiters))]
+    return [way for way in right if not any(_alone(way, kept, n, shape.behind) for n, shape in shapes.items())]
+
+
+def _alone(way: Sequence[str], kept: Sequence[str], number: int, behind: int) -> bool:
+    """Whether a way moves something to a field that says nothing without another one (an end without its start), and
+    leaves that empty: more separators are wrong than it puts right."""
+    moved = "".join(way[number : number + 1])
+    return bool(behind and moved) and moved not in kept[number : number + 1] and not any(way[behind : behind + 1])
 
 
 def _known(way: Sequence[str], kept: Sequence[str], wrong: Iterable[int], shapes: Shapes) -> bool:
@@ -173,11 +181,13 @@ def _told(code: str, segment: Segment, fields: Sequence[str], way: Sequence[str]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shape:
-    """What a field cannot hold, and whether no way may leave it empty that is not."""
+    """What a field cannot hold, whether no way may leave it empty that is not, and the field that a way must fill to
+    move something here (`with:44`)."""
 
     name: str
     cannot: Callable[[Sequence[str]], bool]
     needed: bool
+    behind: int = 0
 
 
 Shapes = dict[int, Shape]
@@ -190,7 +200,8 @@ def _shapes() -> dict[str, Shapes]:
         tells = cannot(values["shape"])
         if tells is None or not values["field"].isdigit():
             raise TableError(f"shapes.csv:{line}: a field number and a known shape are needed")
-        shape = Shape(values["shape"], tells, values["needed"] == "yes")
+        beside = values["needed"].removeprefix("with:") if values["needed"].startswith("with:") else ""
+        shape = Shape(values["shape"], tells, values["needed"] == "yes", int(beside or 0))
         found.setdefault(values["segment"], {})[int(values["field"])] = shape
     return found
 

@@ -24,16 +24,15 @@ USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS")
 _STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are natures (table 0080), too
 _AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
 DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
-_OF_PERSONS = frozenset(("SS", "CPF", "CNS"))
-_VISITS = frozenset(("VN", "AN"))
+VISITS = frozenset(("VN", "AN"))
 _PATIENT_NUMBERS = frozenset((("PID", 3), ("MRG", 1)))
 _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
 BARE_DAY = re.compile(DAY + r"\Z")
 _ZONE = r"(?:[+-](?:0[0-9]|1[0-4]):?(?:00|15|30|45))?"  # behind minutes: `20261122-0300` may be a number
 MOMENT = re.compile(DAY + r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,4})?)?" + _ZONE + r"\Z")
-_TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
-_TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", "SR", "SRA"))  # the same elsewhere
-_NAME_TYPES = _TITLES | {"L", "D"}
+TITLES = frozenset(("MD", "DO", "DR", "DRA", "RN", "NP", "PA", "PHD", "PROF", "MR", "MRS", "MS"))  # table 0360, XCN-6
+TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", "SR", "SRA"))  # the same elsewhere
+_NAME_TYPES = TITLES | {"L", "D"}
 _HERE = 3  # PV1-3
 _SAYS = re.compile(r"[^\W0_]")
 _CPF_DIGITS = 11
@@ -130,34 +129,6 @@ def no_person(value: Value, context: Context) -> bool:
 def says_times(value: Value) -> bool:
     """Whether a TQ stands there: a moment in its fourth component."""
     return bool(MOMENT.match(value.text(4)))
-
-
-def no_account(value: Value) -> bool:
-    """Whether PID-18 holds a social security number, CPF or CNS (PID-19, a field early), one of those in PID-3 or, with
-    its type or without type and authority, any number of the patient: one account of a whole life; or one letter, a
-    marital status (PID-16). A number of a visit or account among the patient's (PID-3 `AN`) is not the patient's."""
-    if value.source.segment == "PID" and _bare_number_of_the_patient(value):
-        return True
-    letter = len(value.text(1)) == 1 and value.text(1).isalpha()
-    named = [value.text(n) for n in (1, 4, 5)]
-    others = [other for other in value.siblings(3) if other.text(5) not in _VISITS]
-    own = any(
-        other.text(1) == named[0]
-        and (
-            bool({other.text(4), other.text(5)} & _OF_PERSONS)
-            or (named[2] and [other.text(4), other.text(5)] == named[1:])
-        )
-        for other in others or value.siblings(3)
-    )
-    return value.source.segment == "PID" and (bool({value.text(4), value.text(5)} & _OF_PERSONS) or letter or bool(own))
-
-
-def _bare_number_of_the_patient(value: Value) -> bool:
-    """Whether PID-18, of no authority, type or house, is a number of PID-2, 3, 4 or 19: all visits would be one."""
-    number = value.text(1)
-    if not number or any((value.text(4), value.text(4, 2), value.text(5), value.text(6))):
-        return False
-    return any(number == other.text(1) for field in (2, 3, 4, 19) for other in value.siblings(field))
 
 
 def says_minutes(text: str) -> bool:
@@ -264,10 +235,10 @@ def is_person(value: Value) -> bool:
     the number may be letters. A Chinese name may be in one part."""
     if value.raw.count(value.delimiters.component) < 4:
         return False
-    if not any(c.isdigit() for c in value.text(1)) and value.text(7).upper().rstrip(".") not in _TITLES:
+    if not any(c.isdigit() for c in value.text(1)) and value.text(7).upper().rstrip(".") not in TITLES:
         return False
     typed = value.text(13).isalpha() and holds(f"{V2}0203", value.text(13)) is True
-    titled = typed or any(value.text(n).upper().replace(".", "") in _TITLES for n in (5, 6, 7))
+    titled = typed or any(value.text(n).upper().replace(".", "") in TITLES for n in (5, 6, 7))
     if not titled and not any(value.text(n) for n in (4, 5, 6, 7, 9)):
         titled = any(value.text(n).upper() in _NAME_TYPES for n in (8, 10, 11))
     whole = not value.text(3) and not value.text(2).isascii()
@@ -363,9 +334,9 @@ def visit_for_patient(value: Value) -> bool:
 
     Its authority may be the same, and another patient's number the same digits.
     """
-    if value.text(5) not in _VISITS or (value.source.segment, value.source.field) not in _PATIENT_NUMBERS:
+    if value.text(5) not in VISITS or (value.source.segment, value.source.field) not in _PATIENT_NUMBERS:
         return False
-    return any(other.text(1) and other.text(5) not in _VISITS for other in value.siblings(value.source.field))
+    return any(other.text(1) and other.text(5) not in VISITS for other in value.siblings(value.source.field))
 
 
 def _is_telephone(value: Value) -> bool:

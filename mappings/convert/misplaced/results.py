@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from canonical.codes import V2
 from hl7.er7 import Segment
-from mappings.convert.misplaced.plausible import MOMENT, is_person, is_time, urgency_for_number
+from mappings.convert.misplaced.plausible import MOMENT, TITLES, is_person, is_time, urgency_for_number
 from mappings.convert.published import holds
 from mappings.convert.registry import Value
 from mappings.convert.text import listed
@@ -73,10 +73,14 @@ def stray_orderer(value: Value) -> bool:
 
 
 def _names_person(value: Value) -> bool:
-    """Whether an XCN stands where no place can: one that `is_person`, or number and names with any word in XCN-6; a CE
+    """Whether an XCN stands where no place can: one that `is_person`, or number and names with any word in XCN-6 or a
+    title right behind them; a CE
     with a name of its second system alone says nothing."""
     number, surname, given = (value.text(n) for n in (1, 2, 3))
     if is_person(value):
+        return True
+    titled = value.text(4).upper().rstrip(".") in TITLES and value.raw.count(value.delimiters.component) == 3
+    if titled and any(map(str.isdigit, number)) and _WORD.match(surname) and _WORD.match(given):
         return True
     words = all(_WORD.match(part) for part in (surname, given, value.text(6)))
     return any(map(str.isdigit, number)) and words and not value.text(4) and not value.text(5)

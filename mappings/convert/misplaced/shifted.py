@@ -137,13 +137,13 @@ def early_instant(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("early-visit-key")
 def early_visit_key(value: Value, context: Context, argument: str) -> Any:
-    """PV1-17 or PV1-18, where it is the number of the visit, as key."""
+    """PV1-17, 18 or 21, where it is the number of the visit, as key."""
     return _visit_key(value, context) if early_visit(value) else None
 
 
 @rescue("early-visit-identifier")
 def early_visit_identifier(value: Value, context: Context, argument: str) -> Any:
-    """PV1-17 or PV1-18, where it is the number of the visit, as Identifier; it is told."""
+    """PV1-17, 18 or 21, where it is the number of the visit, as Identifier; it is told."""
     if not early_visit(value):
         return None
     context.problems.append(value.problem("field.misplaced"))

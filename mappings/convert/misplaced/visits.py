@@ -14,6 +14,7 @@ _BARE_VISIT = re.compile(r"V[0-9]{5,}\Z")
 _OTHER_LETTER = re.compile(r"[A-UW-Za-uw-z][0-9]{3,}\Z|[0-9]{4,}\Z")
 _ARRIVING = frozenset(("ADT^A01", "ADT^A04"))
 _STATE = 41
+_PRICE = 21
 _COUNT = 2  # digits
 _OTHER_NUMBERS = frozenset((("PV1", 50), ("MRG", 6)))
 _AMOUNTS = range(46, 50)  # balance, charges, adjustments, payments
@@ -105,15 +106,15 @@ def counted_visit(value: Value) -> bool:
 def early_visit(value: Value) -> bool:
     """Whether PV1-17, who admitted, or PV1-18, the type of patient, is the number of the visit, a field or two early:
     called one by its type (VN), its letters (`VN`, `ADM`), or `V` and digits, or made of letters, a day and a count,
-    and PV1-19 is empty.
+    and PV1-19 is empty; or PV1-21, a field of plain codes, two fields late, by its type alone.
 
     A `V` may begin a professional's number, unless those of the house begin with another letter or have none (PV1-7).
     """
     field = value.source.field
-    if value.source.segment != "PV1" or field not in (17, 18) or value.other(19):
+    if value.source.segment != "PV1" or field not in (17, 18, _PRICE) or value.other(19):
         return False
-    if value.text(5) == "VN":
-        return bool(value.text(1)) and not value.text(2) and not value.text(3)
+    if value.text(5) == "VN" or field == _PRICE:
+        return value.text(5) == "VN" and bool(value.text(1)) and not value.text(2) and not value.text(3)
     number = value.raw.upper()
     lettered = field == 18 or bool(_OTHER_LETTER.match(value.other(7)))
     return bool(_VISIT.match(number)) or (lettered and bool(_BARE_VISIT.match(number)))

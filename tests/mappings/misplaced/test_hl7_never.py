@@ -51,7 +51,11 @@ def read(*lines: str, kind: str = "ADT^A01^ADT_A01", sent: str = "20261122090000
         ({19: "77120", 20: "77120"}, {}, "PID#2-20", ("Patient", "identifier"), "DL"),
         ({}, {7: "+5581933334444"}, "PV1#3-7", ("Encounter", "participant"), "+55"),
         ({}, {7: "20261122090000-03:00"}, "PV1#3-7", ("Encounter", "participant"), "2026"),
-        ({}, {21: "V5501^^^HSL^VN"}, "PV1#3-21", ("Encounter", "location"), "V5501"),
+        ({}, {22: "V5599^^^HSL^VN"}, "PV1#3-22", ("Encounter", "identifier"), "V5599"),
+        ({}, {19: "7788^Lima^Rui^^^Dr.^MD"}, "PV1#3-19", ("Encounter", "identifier"), "7788"),
+        ({}, {3: "UTI^101^A^HSL", 42: "HSL"}, "PV1#3-42", ("Encounter", "location"), "reserved"),
+        ({}, {3: "UTI^101^A^HSL", 37: "HSL"}, "PV1#3-37", ("Encounter", "hospitalization"), "HSL"),
+        ({15: "M", 18: "518273946"}, {19: ""}, "PID#2-18", ("Encounter", "identifier"), "518273946"),
         ({}, {19: "SELF"}, "PV1#3-19", ("Encounter", "identifier"), "SELF"),
         ({}, {19: "Cônjuge"}, "PV1#3-19", ("Encounter", "identifier"), "njuge"),
         ({}, {13: "CAR"}, "PV1#3-13", ("Encounter", "hospitalization"), "CAR"),
@@ -80,7 +84,9 @@ def test_a_word_of_another_field_is_told_and_not_read(
         ({}, {15: "A3"}),
         ({}, {54: "V88"}),
         ({16: "S", 17: "M", 20: "99881"}, {}),  # a religion of old versions
-        ({}, {21: "12^Isento^HL70032"}),
+        ({}, {22: "12^Isento^HL70032"}),
+        ({}, {3: "UTI^101^A^HSL", 42: "CC^1^1^HSL"}),
+        ({15: "pt", 18: "518273946"}, {}),
     ],
 )
 def test_what_may_be_meant_stays(pid: dict[int, str], pv1: dict[int, str]) -> None:
@@ -109,6 +115,36 @@ def test_what_is_no_part_of_an_order_is_told(kind: str, lines: tuple[str, ...], 
     common = "ORC|NW|P1" + ("||||||987654^Lima Reis^Rui^A" if kind == "ORM^O01" else "")
     bodies, told = read(segment("PID", PID), common, *lines, kind=kind)
     assert ("field.misplaced", where) in told and gone not in repr(bodies)
+
+
+def test_a_place_of_the_house_is_no_reason_of_an_admission() -> None:
+    for sent, wrong in (("CLM^402^A^HSL", True), ("402^Dor torácica^L", False)):
+        bodies, told = read(segment("PID", PID), segment("PV1", PV1, {3: "UTI^101^A^HSL"}), f"PV2|||{sent}")
+        assert (("field.misplaced", "PV2#4-3") in told) is wrong
+        assert ("reasonCode" in bodies["Encounter"]) is not wrong
+
+
+@pytest.mark.parametrize(("start", "end"), [("20261130154800", None), ("20261130080000", "2026-11-30T08:50:00-03:00")])
+def test_a_service_does_not_end_before_its_appointment_begins(start: str, end: str | None) -> None:
+    ais = "AIS|1||CONS^Consulta^L|20261130081500|||35|MIN"
+    bodies, told = read(f"SCH|A1^H||||||||||^^^{start}", segment("PID", PID), "RGS|1", ais, kind="SIU^S12")
+    assert bodies["Appointment"].get("end") == end
+    assert (("field.period", "AIS#5-4") in told) is (end is None)
+
+
+def test_a_shift_makes_no_discharge_without_an_admission() -> None:
+    """Fields two and three places off: what would end the visit stays where it was sent, and is told."""
+    pv1 = {3: "UTI^101^A^HSL^^^N", 4: "E", 12: "CLM", 19: "M77^Lima^Rui^^^Dr^MD", 20: "IN", 42: "HSL", 44: "A"}
+    bodies, told = read(segment("PID", PID), segment("PV1", PV1, pv1, {47: "20261120080000"}), kind="ORM^O01")
+    assert bodies["Encounter"]["status"] == "in-progress" and "period" not in bodies["Encounter"]
+    assert {("field.misplaced", "PV1#3-47"), ("field.misplaced", "PV1#3-19")} <= told
+
+
+def test_the_number_of_a_visit_two_fields_late_is_its_number_by_its_type() -> None:
+    bodies, told = read(segment("PID", PID), segment("PV1", PV1, {19: "", 21: "V77^^^HSL^VN"}))
+    (number,) = bodies["Encounter"]["identifier"]
+    assert (number["system"], number["value"]) == ("urn:ponte:hsl:vn", "V77")
+    assert ("field.out-of-place", "PV1#3-21") in told
 
 
 def test_a_day_is_no_group_of_appointments() -> None:

@@ -15,7 +15,14 @@ def order(**said: str) -> str:
     return ORDER.format(**{"clinical": "", "material": "", "orderer": "", "section": "", "times": "", **said})
 
 
-@pytest.mark.parametrize(("kind", "body"), [("ORM^O01", order(material=WHO)), ("ORU^R01", RESULT.format(material=WHO))])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("ORM^O01", order(material=WHO)),
+        ("ORU^R01", RESULT.format(material=WHO)),
+        ("ORM^O01", order(material="41^Reis^Nora^MD")),
+    ],
+)
 def test_who_ordered_a_field_early_is_no_specimen(kind: str, body: str) -> None:
     bodies, told = made(kind, body)
     assert "Specimen" not in bodies
