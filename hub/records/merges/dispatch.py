@@ -38,6 +38,7 @@ async def apply(tx: Transaction, drafts: Sequence[Draft], origin: Origin) -> lis
     problems: list[Problem] = []
     named = {draft.local: draft for draft in drafts}
     places: Places = {}
+    early: list[Draft] = []
     for draft in drafts:
         handler = _HANDLERS.get((draft.type, draft.action))
         if handler is None:
@@ -45,11 +46,13 @@ async def apply(tx: Transaction, drafts: Sequence[Draft], origin: Origin) -> lis
         if draft.merge_into and draft.merge_into not in named:
             problems.append(Problem("semantic.merge-incomplete", draft.local))
         else:
-            problems += await handler(tx, draft, named, origin, places)
+            found = await handler(tx, draft, named, origin, places)
+            early += [draft] if any(problem.code == moves.UNKNOWN for problem in found) else []
+            problems += found
         if blocking(problems):
             return problems
     rest = [draft for draft in drafts if draft.local not in places and draft.action not in ACTIONS]
     rest += [draft for draft in drafts if draft.action in ("link", "unlink") and draft.local not in places]
     settled = await settle(tx, rest, places)
-    await save(tx, settled.writes, origin)
+    await save(tx, await moves.noted_early(tx, early, named, settled), origin)
     return [*problems, *settled.problems]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from canonical.problem import Problem
 from canonical.records import DRAFT, Draft
-from hub.records.drafts.settle import settle
+from hub.records.drafts.settle import Settled, settle
 from hub.records.drafts.who.bearers import bearers_of
-from hub.records.drafts.who.identify import Places
+from hub.records.drafts.who.identify import Places, new_id
 from hub.records.drafts.who.lookup import lookup, stored, survivors_of
 from hub.records.drafts.who.moved import moved, noted
 from hub.records.merges import patients
@@ -22,6 +23,8 @@ from hub.records.write import Write, save
 from hub.store.database import Transaction
 
 Body = dict[str, Any]
+UNKNOWN = "semantic.unknown-record"
+_MOVE = "move"
 
 
 async def move(tx: Transaction, prior: Draft, named: dict[str, Draft], origin: Origin, places: Places) -> list[Problem]:
@@ -36,7 +39,7 @@ async def move(tx: Transaction, prior: Draft, named: dict[str, Draft], origin: O
     target = places[local][1]
     found = held_by(prior, await lookup(tx, [prior]))
     if not found:
-        return [Problem("semantic.unknown-record", prior.local, args=(("type", prior.type),))]
+        return [Problem(UNKNOWN, prior.local, args=(("type", prior.type),))]
     body = (await stored(tx, {(prior.type, found[0])}))[(prior.type, found[0])] or {}
     source = _patient_of(body)
     if source and source != target:
@@ -45,6 +48,35 @@ async def move(tx: Transaction, prior: Draft, named: dict[str, Draft], origin: O
         body = noted(own.body or {}, f"Patient/{source}", named[local].event_at)
         await save(tx, [dataclasses.replace(own, body=body), *others], origin)
     return []
+
+
+async def noted_early(
+    tx: Transaction, early: Sequence[Draft], named: dict[str, Draft], settled: Settled
+) -> list[Write]:
+    """The writes of a message that moves visits unknown so far (`early`) and makes them by its own PV1: each with the
+    note of whose it was, so that its admission, which comes late, is of this visit."""
+    writes = {(write.type, write.id): write for write in settled.writes}
+    for prior in early:
+        keys, whose = set(prior.keys), former(prior, named)
+        made = [
+            draft for draft in named.values() if draft.type == prior.type and not draft.action and keys & {*draft.keys}
+        ]
+        place = settled.places.get(made[0].local) if made and whose else None
+        if whose is None or place not in writes:
+            continue
+        ids = held_by(whose, await bearers_of(tx, [whose])) or [new_id(whose, whose.keys[0])]
+        chain = await survivors_of(tx, ids[:1])
+        body = noted(writes[place].body or {}, f"Patient/{chain.get(ids[0], ids[0])}", made[0].event_at)
+        writes[place] = dataclasses.replace(writes[place], body=body)
+    return list(writes.values())
+
+
+def former(prior: Draft, named: dict[str, Draft]) -> Draft | None:
+    """The patient whom the MRG of a moved record names (MRG-1), with a number; None where it names none."""
+    same = (
+        one for one in named.values() if one.type == "Patient" and one.action == _MOVE and one.sources == prior.sources
+    )
+    return next((one for one in same if one.keys), None)
 
 
 async def move_identifiers(

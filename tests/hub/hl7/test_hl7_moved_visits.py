@@ -53,6 +53,19 @@ async def test_in_order_it_is_the_same(world: World, tenant: Tenant) -> None:
         assert await owners(world, tenant, "Condition") == [("B", "V1")]
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_visit_that_is_moved_before_its_admission_comes(world: World, tenant: Tenant, known: bool) -> None:
+    """Whether the former patient is known by then or not."""
+    registered = [adt("A04", "A", "V0", T.format(0))] if known else []
+    admitted = adt("A01", "A", "V1", T.format(1), PULSE, DIAGNOSIS)
+    *_, late = await feed(world, tenant, *registered, MOVE + "\r", admitted)
+    assert late["problems"] == []
+    assert ("B", "") in (found := await owners(world, tenant, "Encounter")) and len(found) == 1 + known
+    assert await owners(world, tenant, "Observation") == await owners(world, tenant, "Condition") == [("B", "V1")]
+    *_, later = await feed(world, tenant, adt("A08", "A", "V1", T.format(7), PULSE))
+    assert later["problems"] == [TWO]
+
+
 async def test_what_happens_later_under_the_former_patient_is_told(world: World, tenant: Tenant) -> None:
     sent = [adt("A01", "A", "V1", T.format(1)), MOVE + "\r", adt("A08", "A", "V1", T.format(7), PULSE)]
     *_, later = await feed(world, tenant, *sent)
