@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from canonical.identifiers import compact, is_sigtap, is_tuss
 from hl7.er7 import Segment
 from mappings.convert.misplaced.plausible import DAY, misplaced_if
 from mappings.convert.registry import Context, Value
@@ -41,13 +42,15 @@ def shared_transaction(value: Value, context: Context) -> bool:
 
 def order_for_procedure(value: Value, context: Context) -> bool:
     """Whether FT1-25, the code of a procedure, is the number of an order of this message (ORC-2, 3, OBR-2, 3), which
-    FT1-23 has; told."""
-    if value.source.field != _PROCEDURE or not value.text(1):
+    FT1-23 has; told. Not where it is of TUSS or SIGTAP, as its check digit says, or the code of what is ordered."""
+    code = value.text(1)
+    if value.source.field != _PROCEDURE or not code or is_tuss(code) or is_sigtap(compact(code)):
         return False
 
     def numbers() -> set[str]:
         orders = [one for name in ("ORC", "OBR") for one in context.message.named(name)]
-        return {number for one in orders for field in (2, 3) if (number := one.ask(field))}
+        named = {one.ask(4) for one in orders if one.name == "OBR"}
+        return {number for one in orders for field in (2, 3) if (number := one.ask(field))} - named
 
     bare = not value.text(3)
-    return misplaced_if(bare and value.text(1) in context.once("order numbers", numbers), value, context)
+    return misplaced_if(bare and code in context.once("order numbers", numbers), value, context)

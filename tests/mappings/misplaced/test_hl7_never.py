@@ -298,8 +298,8 @@ def test_an_authorization_where_no_referral_takes_it_is_told() -> None:
 
 
 def test_an_orders_number_is_no_procedure() -> None:
-    ft1 = {1: "1", 4: "20261122", 6: "CG", 7: "X1^Curativo^L", 25: "P77"}
-    for placer, wrong in (("P77", True), ("P78", False)):
+    for placer, sent, wrong in (("P77", "P77", True), ("P78", "P77", False), ("10101012", "10101012", False)):
+        ft1 = {1: "1", 4: "20261122", 6: "CG", 7: "X1^Curativo^L", 25: sent}
         lines = (segment("PV1", PV1), f"ORC|NW|{placer}", segment("FT1", ft1))
         bodies, told = read(segment("PID", PID), *lines, kind="DFT^P03")
         assert (("field.misplaced", "FT1#5-25") in told) is wrong
