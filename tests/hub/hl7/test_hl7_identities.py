@@ -264,6 +264,15 @@ async def test_account_moves(world: World, tenant: Tenant) -> None:
     assert "semantic.unknown-record" in unknown["problems"]
 
 
+async def test_one_account_number_of_two_patients_is_two_accounts(world: World, tenant: Tenant) -> None:
+    """Also where the account moved before it came."""
+    first = event("A44", T.format(2), pid("B", "C1"), mrg("A", "C1"))
+    _, late = await feed(world, tenant, first, adt("A01", "A", "V1", T.format(1), pid=f"{SOUZA}||||||||||C1^^^HOSP"))
+    assert (late["status"], late["problems"]) == ("TRANSFORMED", [])
+    owners = {account["subject"][0]["reference"] for account in await records(world, tenant, "Account")}
+    assert owners == {f"Patient/{(await one(world, tenant, 'Patient', n))['id']}" for n in "AB"}
+
+
 @pytest.mark.parametrize(
     ("kind", "record", "old", "new", "message"),
     [

@@ -23,8 +23,10 @@ _PATIENT = "Patient"
 
 def note(draft: Draft, subject: str, body: Body, known: Known) -> None:
     """Note that the number of a visit of `subject` is that of another patient's visit, the stored `body`."""
+    if draft.type != TYPE:  # an account may be one of several, and has a list of whose it is
+        return
     theirs = str(body.get("subject", {}).get("reference", ""))
-    if draft.type == TYPE and subject.startswith(f"{_PATIENT}/") and theirs.startswith(f"{_PATIENT}/"):
+    if subject.startswith(f"{_PATIENT}/") and theirs.startswith(f"{_PATIENT}/"):
         known.disputed.setdefault(draft.local, (theirs, subject))
 
 
