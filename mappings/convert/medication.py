@@ -11,14 +11,20 @@ from hl7.er7 import Segment
 from mappings.convert.datatypes import cwe, xad
 from mappings.convert.doses import quantity
 from mappings.convert.keys import ei_key
-from mappings.convert.misplaced.pharmacy import counted_medicine, dose_for_medicine, giver_for_note, no_prescription
+from mappings.convert.misplaced.pharmacy import (
+    counted_medicine,
+    dose_for_medicine,
+    giver_for_note,
+    medicine_for_dose,
+    no_prescription,
+)
 from mappings.convert.misplaced.plausible import NAMES, is_person, misplaced_if, no_moment, stray_completion
 from mappings.convert.orders import charge_code
 from mappings.convert.people import actor, xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, gatherer
-from mappings.convert.text import coding_from, component_code, listed, moment_text
+from mappings.convert.text import coding_from, component_code, integer, listed, moment_text
 from mappings.tables.table import Source
 
 _FUNCTION = "http://terminology.hl7.org/CodeSystem/v2-0443"
@@ -330,6 +336,13 @@ def prescription_number(value: Value, context: Context, argument: str) -> Any:
     """RXE-15, RXD-7: the number of the prescription, in the namespace of its sender."""
     text = "" if no_prescription(value, context) else value.text(1)
     return {"system": systems.local_system(context.sender, "RX"), "value": text} if text else None
+
+
+@conversion("repeats")
+def repeats(value: Value, context: Context, argument: str) -> Any:
+    """RXE-12, RXO-13 as a whole number; none where the medicine stands a field late, and with it, maybe, what is behind
+    it (RXE-11, RXO-12); told."""
+    return None if misplaced_if(medicine_for_dose(value.segment), value, context) else integer(value, context, "")
 
 
 @conversion("substituted")

@@ -183,7 +183,6 @@ def ends(value: Value, context: Context, argument: str) -> Any:
     return date_time(value, context, "") if context.codes(argument).get(context.event) == "finished" else None
 
 
-@conversion("integer")
 def integer(value: Value, context: Context, argument: str) -> Any:
     """A whole number."""
     text = value.whole()

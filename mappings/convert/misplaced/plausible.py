@@ -136,9 +136,11 @@ def says_minutes(text: str) -> bool:
     return text.strip().upper() in _MINUTES
 
 
-def no_religion(value: Value, context: Context) -> bool:
-    """Whether PID-17 holds a number (the account, PID-18, a field early): no code of table 0006 has digits; told."""
-    return misplaced_if(bool(_LONG_NUMBER.search(value.text(1))) and not value.text(3), value, context)
+def no_religion(value: Value, context: Context, house: str) -> bool:
+    """Whether PID-17 holds a number (the account, PID-18, a field early; no code of table 0006 has digits), or the
+    house that sends (MSH-4); told."""
+    other = bool(_LONG_NUMBER.search(value.text(1))) or value.raw == house
+    return misplaced_if(other and not value.text(3), value, context)
 
 
 def no_language(value: Value, context: Context) -> bool:

@@ -25,7 +25,7 @@ def test_a_medicine_is_kept_wherever_it_is_named(line: str, text: str, coding: d
     bodies, told = made("RDE^O11", f"ORC|NW|P1\r{line}\r")
     concept = bodies["MedicationRequest"][0]["medicationCodeableConcept"]
     assert concept["text"] == text and concept.get("coding") == ([coding] if coding else None)
-    assert told == ({"RXE#4-3"} if line.startswith("RXE|||123") else set())
+    assert told == ({"RXE#4-3", "RXE#4-6"} if line.startswith("RXE|||123") else set())  # and the unit for the form
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,8 @@ def test_beside_a_medicine_in_its_place_no_dose_is_guessed(line: str) -> None:
 
 def test_the_same_in_an_order_of_the_ward() -> None:
     bodies, told = made("OMP^O09", "ORC|NW|P1\rRXO||123^Dipirona^L|500||mg\r")
-    assert bodies["MedicationRequest"][0]["medicationCodeableConcept"]["text"] == "Dipirona" and told == {"RXO#4-2"}
+    assert bodies["MedicationRequest"][0]["medicationCodeableConcept"]["text"] == "Dipirona"
+    assert told == {"RXO#4-2", "RXO#4-5"}
 
 
 @pytest.mark.parametrize("dose", ["500", "1^comprimido", "500^mg^L", "1 a 2 comprimidos"])

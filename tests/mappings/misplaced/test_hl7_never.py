@@ -43,6 +43,7 @@ def read(*lines: str, kind: str = "ADT^A01^ADT_A01", sent: str = "20261122090000
         ({19: "rute@example.test"}, {}, "PID#2-19", ("Patient", "identifier"), "@"),
         ({16: "ENG"}, {}, "PID#2-16", ("Patient", "maritalStatus"), "ENG"),
         ({18: "412-55-8830"}, {}, "PID#2-18", ("Encounter", "identifier"), "8830"),
+        ({17: "HOSP"}, {}, "PID#2-17", ("Patient", "extension"), "HOSP"),
         ({21: "DECLINED TO ANSWER"}, {}, "PID#2-21", ("RelatedPerson", "name"), "DECLINED"),
         ({}, {15: "REF"}, "PV1#3-15", ("Encounter", "hospitalization"), "REF"),
         ({}, {54: "V"}, "PV1#3-54", ("Encounter", "episodeOfCare"), "V"),
@@ -105,6 +106,8 @@ def test_a_marital_status_beside_the_patients_number_a_field_late_is_no_religion
     ("kind", "lines", "where", "gone"),
     [
         ("RDE^O11", ("RXE||X^Droga^L|5||mg||||||||||7788^Lima^Rui^B^^^MD",), "RXE#4-15", "7788"),
+        ("RDE^O11", ("RXE|||X^Droga^L|500||mg|CAP|1||||10",), "RXE#4-12", "numberOfRepeats"),
+        ("RDE^O11", ("RXE|||X^Droga^L|500||mg|CAP|1||||10",), "RXE#4-7", "CAP"),
         ("RDE^O11", ("RXE||X^Droga^L|5||mg|MG",), "RXE#4-6", "MG"),
         ("RDE^O11", ("RXE||X^Droga^L|5||mg||||CAPSULE",), "RXE#4-9", "CAPSULE"),
         ("RDS^O13", ("RXD|1|20261122^STAT|X^Droga^L|5|mg|1",), "RXD#4-2", "STAT"),
