@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,14 +18,15 @@ from mappings.tables.table import HERE, Source, TableError, codes, read_rows, sh
 
 FILE = HERE / "never.csv"
 _COLUMNS = ["fields", "contents", "unless", "note", "spec"]
+_DIGITS = re.compile(r"(?:19|20)[0-9]{12}\Z")
 _LONGEST = 80  # characters of a content that is looked at: the words are few
 
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """Contents of a row, in capitals without accents, `*` for anything, `@time` for a day or moment, `@of:table` for a
-    code or word of a table alone, `@no:shape` for what a shape cannot be (`shapes.py`); they count only where what
-    `unless` names is empty."""
+    """Contents of a row, in capitals without accents, `*` for anything, `@time` for a day or moment, `@impossible` for
+    the digits of one that cannot be, `@of:table` for a code or word of a table alone, `@no:shape` for what a shape
+    cannot be (`shapes.py`); they count only where what `unless` names is empty."""
 
     contents: tuple[str, ...]
     unless: Source | None
@@ -59,6 +61,8 @@ def is_never(value: Value, rows: tuple[Never, ...]) -> bool:
 def _is(said: str, content: str, value: Value) -> bool:
     if content == "@time":
         return is_time(value.raw)
+    if content == "@impossible":
+        return bool(_DIGITS.match(value.raw)) and not is_time(value.raw)
     if content.startswith("@no:"):
         tells = cannot(content.removeprefix("@no:"))
         return tells is not None and tells(value.raw.split(value.delimiters.component))

@@ -59,6 +59,9 @@ def read(*lines: str, kind: str = "ADT^A01^ADT_A01", sent: str = "20261122090000
         ({15: "M", 18: "518273946"}, {19: ""}, "PID#2-18", ("Encounter", "identifier"), "518273946"),
         ({}, {19: "SELF"}, "PV1#3-19", ("Encounter", "identifier"), "SELF"),
         ({}, {19: "Cônjuge"}, "PV1#3-19", ("Encounter", "identifier"), "njuge"),
+        ({}, {43: "20261122256100"}, "PV1#3-43", ("Encounter", "location"), "2026"),
+        ({}, {43: "22/11/2026 08:00"}, "PV1#3-43", ("Encounter", "location"), "2026"),
+        ({}, {6: "2026-11-22T08:00"}, "PV1#3-6", ("Encounter", "location"), "2026"),
         ({}, {13: "CAR"}, "PV1#3-13", ("Encounter", "hospitalization"), "CAR"),
         ({}, {13: "CLM^Clínica Médica"}, "PV1#3-13", ("Encounter", "hospitalization"), "CLM"),
     ],
@@ -80,6 +83,7 @@ def test_a_word_of_another_field_is_told_and_not_read(
         ({28: "N", 30: "N"}, {}),  # naturalized, of a house that says both
         ({}, {19: "SELF4401"}),
         ({}, {13: "R"}),
+        ({}, {3: "20261122^101^A", 6: "UTI 2/3^2026"}),
         ({}, {13: "2^Segunda internação"}),
         ({3: "4455^^^HSL^MR~998877^^^DETRAN^DL", 20: "998877"}, {}),
         ({}, {15: "A3"}),
