@@ -6,6 +6,7 @@ from hl7.delimiters import Delimiters
 from hl7.escapes import unescape
 
 NULL = '""'
+_LONGEST_KEPT = 1_000  # characters of a repetition whose components are kept: not those of a file
 
 
 class Segment:
@@ -14,7 +15,7 @@ class Segment:
     `asked` is for whoever accounts for fields: bit n is set when something asked for field n beside its own.
     """
 
-    __slots__ = ("_fields", "_parts", "_said", "asked", "delimiters", "index", "name", "raw")
+    __slots__ = ("_fields", "_parts", "_said", "_texts", "asked", "delimiters", "index", "name", "raw")
 
     def __init__(self, raw: str, index: int, delimiters: Delimiters) -> None:
         self.raw = raw
@@ -25,6 +26,7 @@ class Segment:
         self._fields: list[str] | None = None
         self._said = -1
         self._parts: dict[int, tuple[str, list[str]]] = {}
+        self._texts: dict[str, list[str]] = {}
 
     def said(self) -> int:
         """The fields that are not empty, as bits: bit n stands for field n."""
@@ -81,6 +83,20 @@ class Segment:
         elif repetition:
             return ""
         return component_text(raw, delimiters, component, sub)
+
+    def texts(self, raw: str) -> list[str]:
+        """The components of `raw`, a repetition of one of the fields, without blanks around them (`""` reads as empty),
+        read once for all who ask; empty where something in it is escaped, divided further or not printable.
+        """
+        found = self._texts.get(raw)
+        if found is None:
+            d = self.delimiters
+            plain = d.sub not in raw and d.escape not in raw and raw.isprintable()
+            parts = raw.split(d.component) if plain else []
+            found = ["" if part == NULL else part.strip() for part in parts]
+            if len(raw) <= _LONGEST_KEPT:
+                self._texts[raw] = found
+        return found
 
     def ask(self, number: int, component: int = 1, sub: int = 1) -> str:
         """The same without blanks around it, noted in `asked`: a look at a field beside the one a row names."""

@@ -4,8 +4,8 @@
   `titles`, `councils`, `placed`, `places`, `periods`, `timing`, `notes`, `keys`, `published`, `whose`. What one is:
   `registry`.
 * Of a matter: `administration`, `births`, `holders`, `movements`, `clinical`, `orders`, `charges`, `supplies`,
-  `scheduling`, `medication`, `immunization`, `doses`, `forecasts`, `observations`, `antibiograms`, `embedded`,
-  `markup`, `documents`, `masters`, `specimens`; `small` for the rest.
+  `scheduling`, `medication`, `immunization`, `doses`, `forecasts`, `observations`, `measures`, `antibiograms`,
+  `embedded`, `markup`, `documents`, `masters`, `specimens`; `small` for the rest.
 * Of contents that stand beside their own field: `misplaced`.
 """
 

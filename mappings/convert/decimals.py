@@ -40,6 +40,11 @@ _NUMBERS = {
 }
 
 
+def may_part(text: str) -> bool:
+    """Whether the point or comma of a number may part thousands: only then others of its message say how it is read."""
+    return _GROUPED.match(text.strip()) is not None
+
+
 def settled(text: str, value: Value, context: Context, *, doubtful: bool = False) -> str | None:
     """The text as a number is written in HL7, as far as it is one; None, and told, where its point or comma may be
     either a decimal sign or part thousands. Thousands that were parted are told too.

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-from canonical import codes as systems
-from hl7.er7 import Delimiters, Segment
-from mappings.convert.datatypes import LONGEST_KEPT, cwe
+from mappings.convert.datatypes import cwe
 from mappings.convert.decimals import settled
 from mappings.convert.markup import unmarked
+from mappings.convert.measures import comparator_of, limits, quantity, unit_of
 from mappings.convert.misplaced.plausible import no_moment, stray_interpretation, stray_status
 from mappings.convert.notes import joined
 from mappings.convert.periods import period
@@ -29,18 +27,6 @@ _TEXTS = frozenset(("ST", "TX", "FT", "GTS", "UT"))
 _MISSING = "E"  # R4 SampledData.data: no value
 _WITH_UNIT = frozenset(("valueQuantity", "valueRatio", "valueRange", "valueSampledData"))
 _COMPARATORS = frozenset(("<", "<=", ">", ">=", "=", "<>", "~", "+"))
-_POWER = re.compile(r"\s*[xX*]?\s*10\^-?[0-9]{1,2}(?:[*/ ][^^]*)?\Z")
-_PLAIN = "(?:[0-9]{1,30}(?:[.,][0-9]{1,30}){0,9}|[.,][0-9]{1,30})"
-_COMPARED = re.compile(rf"(<=|>=|<|>)\s*([+-]?{_PLAIN})\Z")
-_RANGE = re.compile(rf"(?:de\s)?\s*([+-]?{_PLAIN})\s*(?:-|–|a|até|ate|to)\s*([+-]?{_PLAIN})\s*\Z", re.I)
-_ABOVE = re.compile(
-    rf"(?:maior|superior|acima|greater|above)(?: ou igual)?(?: do)?(?: que| a| de| than)?\s+({_PLAIN})\Z", re.I
-)
-_BELOW = re.compile(
-    r"(?:(?:menor|inferior|abaixo|less|below)(?: ou igual)?(?: do)?(?: que| a| de| than)?|até|ate|up to)"
-    rf"\s+({_PLAIN})\Z",
-    re.I,
-)
 _BETTER = "B"
 _TIME = re.compile(r"([0-9]{2})(?::?([0-9]{2}))?(?::?([0-9]{2}))?(?:\.[0-9]+)?(?:[+-][0-9]{4})?\Z")
 Pair = tuple[str, Any]
@@ -81,7 +67,7 @@ def _beside(value: Value) -> list[Pair]:
 
 def _unit_beside(value: Value, told: str) -> list[Pair]:
     """The unit of a value that is no number (`superior a 100`, `mg/dL`): R4 has no place for it but a note."""
-    unit = _unit(value).get("unit", "")
+    unit = unit_of(value).get("unit", "")
     return [("note", {"text": f"Unidade: {unit}"})] if unit and unit not in told else []
 
 
@@ -94,21 +80,11 @@ def _measured(value: Value, context: Context) -> Pair | None:
 
 def _compared(text: str, value: Value, context: Context) -> Pair | None:
     """A number, or one with a comparator before it (`> 600`); None for other text, and for numbers that may be two."""
-    comparator, bare = _comparator(_without_unit(text, value))
+    comparator, bare = comparator_of(_without_unit(text, value))
     plain = settled(bare, value, context)
     if plain is None or number(plain) is None:
         return None
-    return "valueQuantity", {**({"comparator": comparator} if comparator else {}), **_quantity(plain, value)}
-
-
-def _comparator(text: str) -> tuple[str, str]:
-    """The comparator before a number, also in words (`até` may or may not include it: none), and the rest."""
-    if match := _COMPARED.match(text):
-        return match[1], match[2]
-    for sign, found in ((">", _ABOVE.match(text)), ("<", _BELOW.match(text))):
-        if found and not text.casefold().startswith(("at", "up")):
-            return f"{sign}=" if " ou igual" in text.casefold() else sign, found[1]
-    return "", text
+    return "valueQuantity", {**({"comparator": comparator} if comparator else {}), **quantity(plain, value)}
 
 
 def _without_unit(text: str, value: Value) -> str:
@@ -136,37 +112,10 @@ def interpretation(value: Value, context: Context, argument: str) -> Any:
 
 def _reads_low(value: Value, context: Context) -> bool:
     """Whether the number in OBX-5 is below the lower limit of OBX-7."""
-    low = _limits(value.other(7)).get("low", "")
+    low = limits(value.other(7)).get("low", "")
     plain = [settled(text, value.sibling(field), context) for field, text in ((5, value.other(5)), (7, low))]
     result, limit = (None if text is None else number(text) for text in plain)
     return result is not None and limit is not None and float(result) < float(limit)
-
-
-@conversion("reference-range")
-def reference_range(value: Value, context: Context, argument: str) -> Any:
-    """OBX-7 as referenceRange: the text always, low and high where it is `a-b`, `<b`, `>a` or says so in words."""
-    text = value.full()
-    if not any(c.isalnum() for c in text):  # `-` says that there is none
-        return None
-    found: dict[str, Any] = {"text": text}
-    unit = value.other(6)
-    bare = text.removesuffix(unit).strip() if unit else text
-    limits = _limits(bare)
-    read = {name: settled(limit, value, context) for name, limit in limits.items()}
-    ends = {name: _quantity(plain, value) for name, plain in read.items() if plain and number(plain) is not None}
-    whole = len(ends) == len(limits) and not (len(ends) > 1 and descends(ends["low"], ends["high"]))
-    return {**found, **(ends if whole else {})}
-
-
-def _limits(text: str) -> dict[str, str]:
-    """The limits a range names: `a-b`, `<b`, `>a`, or in words."""
-    if match := _RANGE.match(text):
-        return {"low": match[1], "high": match[2]}
-    if match := _COMPARED.match(text):
-        return {"high" if "<" in match[1] else "low": match[2]}
-    if match := _ABOVE.match(text):
-        return {"low": match[1]}
-    return {"high": match[1]} if (match := _BELOW.match(text)) else {}
 
 
 @conversion("original")
@@ -224,7 +173,7 @@ def observation_code(value: Value, context: Context, argument: str) -> Any:
     """OBX-3 as CodeableConcept; the suffix of its first component (`71046&IMP`, 2.5.1 §7.1.4) is said in the text."""
     concept = cwe(value, context, "")
     suffix = value.text(1, 2)
-    label = context.codes(argument).get(suffix) or suffix
+    label = (context.codes(argument).get(suffix) or suffix) if suffix else ""
     if concept is None and label and (above := context.above("OBR", value.segment)) is not None:
         named = above.repetitions(4)  # `&IMP`: the examination is the one of OBR-4 (§7.1.4)
         concept = cwe(Value(named[0], Source("OBR", 4), above), context, "") if named else None
@@ -269,10 +218,10 @@ def _sn(value: Value, context: Context) -> Pair | None:
         return ("valueString", words) if words else None
     low, high = (one or "" for one in plain)
     if mark in (":", "/") and low and high:
-        return "valueRatio", {"numerator": _quantity(low, value, comparator), "denominator": _quantity(high, value)}
+        return "valueRatio", {"numerator": quantity(low, value, comparator), "denominator": quantity(high, value)}
     if mark == "-" and high:
         return _range(value, context, low, high)
-    return ("valueQuantity", _quantity(low, value, comparator)) if low else None
+    return ("valueQuantity", quantity(low, value, comparator)) if low else None
 
 
 def _coded(value: Value, context: Context) -> Pair | None:
@@ -311,7 +260,7 @@ def _number_range(value: Value, context: Context) -> Pair | None:
 
 def _range(value: Value, context: Context, low: str, high: str) -> Pair | None:
     """Two numbers as Range, one of which may be empty; without any, or with the lower above the upper, the text."""
-    ends = {name: _quantity(text, value) for name, text in (("low", low), ("high", high)) if text}
+    ends = {name: quantity(text, value) for name, text in (("low", low), ("high", high)) if text}
     if len(ends) == 2 and descends(ends["low"], ends["high"]):
         context.problems.append(value.problem("field.range"))
         ends = {}
@@ -325,7 +274,7 @@ def _series(value: Value, context: Context) -> Pair | None:
     place, as `E`."""
     samples = value.raw.rstrip(value.delimiters.component).split(value.delimiters.component)
     if any(samples) and all(not part or number(part) is not None for part in samples):
-        origin = {"value": 0, **_unit(value)}
+        origin = {"value": 0, **unit_of(value)}
         data = " ".join(part or _MISSING for part in samples)
         return "valueSampledData", {"origin": origin, "period": 0, "dimensions": 1, "data": data}
     return ("valueString", value.full()) if value.full() else None
@@ -354,39 +303,3 @@ _VALUES: dict[str, Callable[[Value, Context], Pair | None]] = {
         ("VR", "EI", "CX", "CK", "HD", "XPN", "XCN", "XON", "XAD", "XTN", "CP", "MO", "CQ", "PL"), _described
     ),
 }
-
-
-def _quantity(text: str, value: Value, comparator: str = "") -> dict[str, Any]:
-    """A number of OBX-5 or OBX-7 as Quantity with the unit of OBX-6."""
-    found: dict[str, Any] = {"value": number(text)}
-    if comparator in ("<", "<=", ">=", ">"):
-        found["comparator"] = comparator
-    return {**found, **_unit(value)}
-
-
-def _unit(value: Value) -> dict[str, Any]:
-    """OBX-6: the UCUM coding where one of the two is UCUM; a local unit keeps its own system, a bare one is text."""
-    units = value.sibling(6)
-    reader = _unit_read if len(units.raw) <= LONGEST_KEPT else _unit_read.__wrapped__
-    return reader(units.raw, units.delimiters) if units.raw else {}
-
-
-@lru_cache(maxsize=2048)  # a feed has few units, and asks for each three times; callers copy what they get
-def _unit_read(raw: str, delimiters: Delimiters) -> dict[str, Any]:
-    if _POWER.match(raw):  # a power of ten, whose caret was not escaped
-        return {"unit": raw.strip()}
-    units = Value(raw, Source("OBX", 6), Segment("OBX", 0, delimiters))
-    first, second = _unit_of(units, 1), _unit_of(units, 4)
-    if second.get("system") == systems.UCUM and first.get("system") != systems.UCUM:
-        return {**second, "unit": first.get("unit") or second["unit"]}
-    return first or second
-
-
-def _unit_of(units: Value, start: int) -> dict[str, Any]:
-    code, text, system = (units.text(start + n) for n in range(3))
-    if not code and not text:
-        return {}
-    unit: dict[str, Any] = {"unit": text or code}
-    if code and system:
-        unit.update(system=systems.coding_system(system, code), code=" ".join(code.split()))
-    return unit

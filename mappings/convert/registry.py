@@ -157,7 +157,7 @@ def inside(type_name: str, body: dict[str, Any]) -> dict[str, Any]:
 class Value:
     """One repetition of a field as a conversion sees it; `component` 0 means the whole repetition."""
 
-    __slots__ = ("_parts", "delimiters", "raw", "segment", "source")
+    __slots__ = ("_parts", "_plain", "delimiters", "raw", "segment", "source")
 
     def __init__(self, raw: str, source: Source, segment: Segment) -> None:
         self.raw = raw
@@ -165,9 +165,18 @@ class Value:
         self.segment = segment
         self.delimiters = segment.delimiters
         self._parts: list[str] | None = None
+        self._plain: list[str] | None = None  # the texts where nothing is escaped or divided further; else empty
 
     def text(self, component: int = 1, sub: int = 1) -> str:
         """The unescaped text of a component, without control characters; `""` reads as empty here."""
+        plain = self._plain
+        if plain is None:
+            plain = self._plain = self.segment.texts(self.raw)
+        if plain:
+            return plain[component - 1] if component <= len(plain) and sub == 1 else ""
+        return self._text(component, sub)
+
+    def _text(self, component: int, sub: int) -> str:
         parts = self._parts
         if parts is None:
             parts = self._parts = self.raw.split(self.delimiters.component)

@@ -21,7 +21,7 @@ from hl7.versions.table import NEWEST, version_named
 from mappings.reading.grouping import Occurrence
 from mappings.reading.program import decides, reads
 from mappings.reading.typed import of_others, typed
-from mappings.tables.plan import Plan
+from mappings.tables.plan import Plan, RecordPlan
 from mappings.tables.table import HERE, TableError, overlaid, read_rows, shown
 
 Made = tuple[int, int, Any]
@@ -68,18 +68,18 @@ class Account:
     def take(self, occurrence: Occurrence, made: Sequence[Made], passed: Sequence[tuple[int, int]]) -> None:
         """A record was made: its segments are mapped, with what its rows made, read and decide of them and of those
         above."""
-        plan = occurrence.plan
+        plan, own = occurrence.plan, occurrence.own
         masks, deciding = reads(plan), decides(plan)
-        for name, segments in occurrence.own.items():
+        for name, segments in own.items():
             for segment in segments:
                 self.fate[segment.index] = "mapped"
                 _add(self.read, segment.index, masks.get(name, 0))
                 _add(self.decide, segment.index, deciding.get(name, 0))
-        for name, mask in masks.items():
-            above = None if name in occurrence.own or plan.owns(name) else occurrence.above.get(name)
+        for name, mask, decide in _read_above(plan):
+            above = None if name in own else occurrence.above.get(name)
             if above is not None:
                 _add(self.read, above.index, mask)
-                _add(self.decide, above.index, deciding.get(name, 0))
+                _add(self.decide, above.index, decide)
         for index, bits, _ in made:
             _add(self.made, index, bits)
         for index, bits in passed:
@@ -96,6 +96,13 @@ class Account:
         if why is not None or self.read.get(segment.index, 0) >> number & 1:
             return why
         return ignored(overlay).get((segment.name, number))
+
+
+@cache
+def _read_above(plan: RecordPlan) -> tuple[tuple[str, int, int], ...]:
+    """The segments that a record looks at above it, with the fields its rows read and that decide, as bits."""
+    masks, deciding = reads(plan), decides(plan)
+    return tuple((name, mask, deciding.get(name, 0)) for name, mask in masks.items() if not plan.owns(name))
 
 
 def _add(to: dict[int, int], index: int, bits: int) -> None:

@@ -37,9 +37,11 @@ def aligned(message: Message, overlay: str = "") -> tuple[Message, list[Problem]
     own = _of_overlay(overlay) if overlay else frozenset()
     for segment in message.segments:
         shapes = known.get(segment.name)
-        if shapes is None or segment.name in own or len(_kept(segment)) > _LONGEST:
+        if shapes is None or segment.name in own:
             continue
         if sum(1 for _ in _wrong(segment.fields(), shapes, segment.delimiters)) < _LEAST:
+            continue
+        if len(_kept(segment)) > _LONGEST:
             continue
         ways = _ways(segment, shapes)
         if not ways:

@@ -120,8 +120,8 @@ def test_no_expression_explodes() -> None:
     ("place", "text"),
     [
         ("hl7.grammar._NUMBER", "1" * 500_000 + "x"),
-        ("mappings.convert.observations._COMPARED", "<" + "1" * 500_000 + "x"),
-        ("mappings.convert.observations._RANGE", "1" * 500_000 + "-x"),
+        ("mappings.convert.measures._COMPARED", "<" + "1" * 500_000 + "x"),
+        ("mappings.convert.measures._RANGE", "1" * 500_000 + "-x"),
         ("canonical.toml_lines._HEADER", "[" + " " * 100_000 + "a"),
         ("fhir.pathpatch._STEP", " " * 200_000 + "("),
         ("fhir.validation.slicing._CALL", "ofType(" + " " * 100_000 + "("),

@@ -19,16 +19,18 @@ from mappings.tables.table import HERE, Source, TableError, codes, read_rows, sh
 FILE = HERE / "never.csv"
 _COLUMNS = ["fields", "contents", "unless", "note", "spec"]
 _DIGITS = re.compile(r"(?:19|20)[0-9]{12}\Z")
+_PATTERN = re.compile(r"[*?\[]")
 _LONGEST = 80  # characters of a content that is looked at: the words are few
 
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """Contents of a row, in capitals without accents, `*` for anything, `@time` for a day or moment, `@impossible` for
-    the digits of one that cannot be, `@of:table` for a code or word of a table alone, `@no:shape` for what a shape
-    cannot be (`shapes.py`); they count only where what `unless` names is empty."""
+    """Contents of a row, in capitals without accents: `words`, and those to be tried, with `*` for anything, `@time`
+    for a day or moment, `@impossible` for the digits of one that cannot be, `@of:table` for a code or word of a table
+    alone, `@no:shape` for what a shape cannot be (`shapes.py`); they count only where what `unless` names is empty."""
 
-    contents: tuple[str, ...]
+    words: frozenset[str]
+    tried: tuple[str, ...]
     unless: Source | None
 
 
@@ -54,7 +56,9 @@ def is_never(value: Value, rows: tuple[Never, ...]) -> bool:
         return False
     said = fold(" ".join(value.full().replace(value.delimiters.component, " ").split())).upper()
     return any(
-        not _stands(row.unless, value) and any(_is(said, content, value) for content in row.contents) for row in rows
+        not _stands(row.unless, value)
+        and (said in row.words or any(_is(said, content, value) for content in row.tried))
+        for row in rows
     )
 
 
@@ -85,7 +89,9 @@ def never() -> dict[tuple[str, int], tuple[Never, ...]]:
             raise TableError(f"{shown(FILE)}:{line}: fields, contents, a note and a source are needed")
         place = f"{shown(FILE)}:{line}"
         unless = source_of(values["unless"], place) if values["unless"] else None
-        row = Never(tuple(values["contents"].split(";")), unless)
+        contents = values["contents"].split(";")
+        tried = tuple(content for content in contents if content.startswith("@") or _PATTERN.search(content))
+        row = Never(frozenset(contents) - frozenset(tried), tried, unless)
         for name in values["fields"].split():
             field = source_of(name, place)
             found[field.segment, field.field] = (*found.get((field.segment, field.field), ()), row)

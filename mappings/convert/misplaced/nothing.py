@@ -6,12 +6,14 @@ As a telephone or an address it would be alike in all that have none, and find t
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from canonical.identity import fold
 from mappings.convert.registry import Context, Value
 from mappings.tables.table import codes
 
+_LONGEST = 40  # characters of a text whose plain form is remembered
 _CROSSES = re.compile(r"X{3,}\Z")
 _COUNTRY = "55"  # Brazil's, before area and number
 _LOCAL = 8  # digits of a Brazilian number without its area, at the least
@@ -22,8 +24,15 @@ _NAMED = ("city", "state", "country", "district")
 
 def says_nothing(text: str) -> bool:
     """Whether a text that is there is a word for nothing, signs or crosses alone."""
-    said = " ".join(fold(text).upper().split())
+    if not text:
+        return False
+    said = _folded(text) if len(text) <= _LONGEST else _folded.__wrapped__(text)
     return bool(said) and (not any(map(str.isalnum, said)) or bool(_CROSSES.match(said)) or said in codes("no-content"))
+
+
+@lru_cache(maxsize=4096)  # cities, states, countries, areas: the same few thousand
+def _folded(text: str) -> str:
+    return " ".join(fold(text).upper().split())
 
 
 def no_telephone(text: str) -> bool:
