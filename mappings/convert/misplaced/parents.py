@@ -14,6 +14,8 @@ from mappings.convert.misplaced.plausible import (
 from mappings.convert.registry import Value
 from mappings.tables.table import Source
 
+_LOCAL = frozenset("LMN")  # table 0301: a house's own kinds of universal identifiers
+
 
 def no_parent(order: Segment) -> bool:
     """Whether ORC-8, the number of the order this is a part of, holds a moment, a day, a TQ, the order's urgency, or a
@@ -27,7 +29,8 @@ def _person_for_number(order: Segment) -> bool:
     value = Value(order.raw_field(8), Source("ORC", 8), order)
     if order.delimiters.sub in value.raw or not any(map(str.isdigit, value.text(1))):
         return False
-    named = all(NAMES.match(value.text(n)) for n in (2, 3)) and len(value.text(4)) <= 1
+    typed = value.text(4) in _LOCAL  # of EI-4, which may be a middle letter too
+    named = all(NAMES.match(value.text(n)) for n in (2, 3)) and len(value.text(4)) <= 1 and not typed
     return named or is_person(value)
 
 

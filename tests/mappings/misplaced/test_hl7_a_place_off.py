@@ -20,7 +20,7 @@ def test_the_urgency_of_an_order_is_no_parent_of_all_orders_of_that_urgency(pare
 
 
 def test_a_parent_stays_a_parent_whatever_its_number() -> None:
-    for parent in ("P0", "S1^LAB", "A^B7"):
+    for parent in ("P0", "S1^LAB", "A^B7", "P5^LIS^CENTRAL^L"):
         bodies, told = made("ORM^O01", ORDER.format(group="", state="", parent=parent))
         assert bodies["ServiceRequest"][0]["basedOn"], parent
         assert not told

@@ -84,6 +84,7 @@ def test_a_word_of_another_field_is_told_and_not_read(
         ({}, {19: "SELF4401"}),
         ({}, {13: "R"}),
         ({}, {3: "20261122^101^A", 6: "UTI 2/3^2026"}),
+        ({}, {3: "1201-01-02", 6: "2104-10-02"}),  # ward, room, bed
         ({}, {13: "2^Segunda internação"}),
         ({3: "4455^^^HSL^MR~998877^^^DETRAN^DL", 20: "998877"}, {}),
         ({}, {15: "A3"}),
