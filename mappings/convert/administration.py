@@ -55,7 +55,7 @@ _SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR", "PROPRIO", "PRÓPR
 @conversion("extension-concept")
 def extension_concept(value: Value, context: Context, argument: str) -> Any:
     """CWE as the extension `argument` with a CodeableConcept."""
-    if argument == "religion" and no_religion(value, context, context.message.header.ask(4)):
+    if argument == "religion" and no_religion(value, context):
         return None
     concept = cwe(value, context, _TABLES.get(argument, ""))
     return {"url": EXTENSIONS[argument], "valueCodeableConcept": concept} if concept else None

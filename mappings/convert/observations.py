@@ -1,4 +1,4 @@
-"""Conversions of OBX: values by their type in OBX-2, reference ranges, interpretation, embedded documents.
+"""Conversions of OBX: values by their type in OBX-2, interpretation, embedded documents. Ranges: `measures`.
 
 R4 Observation.value[x] has no Attachment, so ED and RP become a DocumentReference of their own (plan `document`).
 """

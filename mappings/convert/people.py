@@ -14,7 +14,7 @@ from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.keys import registro_beside
 from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_actor, no_department, no_name
 from mappings.convert.misplaced.services import no_professional
-from mappings.convert.misplaced.visits import early_visit, is_patient
+from mappings.convert.misplaced.visits import is_patient, stray_visit
 from mappings.convert.one_professional import add, told_before
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, spread
@@ -163,7 +163,7 @@ def practitioner_reference(value: Value, context: Context) -> dict[str, Any] | N
 @conversion("participant")
 def participant(value: Value, context: Context, argument: str) -> Any:
     """XCN as Encounter.participant with the role `argument` (v3 ParticipationType); not for a visit's number."""
-    if early_visit(value) or no_professional(value, context):
+    if stray_visit(value) or no_professional(value, context):
         return None
     individual = xcn(value, context, "")
     if individual is None:

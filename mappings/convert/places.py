@@ -10,7 +10,7 @@ from canonical import places
 from canonical.extensions import EXTENSIONS
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe, xad, xtn
-from mappings.convert.misplaced.plausible import PHONES, USES, misplaced_if, no_place
+from mappings.convert.misplaced.plausible import PHONES, USES, is_house, misplaced_if, no_place
 from mappings.convert.misplaced.visits import late_admission, person_for_place
 from mappings.convert.participations import performs
 from mappings.convert.registry import Context, Value, conversion
@@ -28,8 +28,6 @@ _KINDS = (
 _STATUS = {"assigned": "active", "prior": "completed", "temporary": "active", "prior-temporary": "completed"}
 _SHORTEST_PHONE = 4  # digits
 _CLASSIFICATION = "http://hl7.org/fhir/ValueSet/subject-location"
-
-
 _NEXT = ("reserved", "temporary", "prior-temporary")
 
 
@@ -49,7 +47,7 @@ def location(value: Value, context: Context, argument: str) -> Any:
         return None
     if argument in ("prior", "temporary") and person_for_place(value, context):
         return None
-    if argument in _NEXT and misplaced_if(value.raw in {value.other(3, 4), value.other(3, 6)}, value, context):
+    if argument in _NEXT and misplaced_if(is_house(value), value, context):
         return None
     place = location_reference(value, context, "")
     if place is None:

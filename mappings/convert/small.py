@@ -11,7 +11,7 @@ from canonical import identifiers
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei, ei_key, visit_key
-from mappings.convert.misplaced.plausible import misplaced_if, no_code, no_moment, no_name, no_place
+from mappings.convert.misplaced.plausible import is_house, misplaced_if, no_code, no_moment, no_name, no_place
 from mappings.convert.misplaced.results import late_holder
 from mappings.convert.people import name_text, organization_number, payor, xcn
 from mappings.convert.periods import moment_or_period
@@ -39,7 +39,7 @@ def deceased(value: Value, context: Context, argument: str) -> Any:
 def place(value: Value, context: Context, argument: str) -> Any:
     """A coded place (PV1-37) as logical reference; a moment behind it (DLD-2) is none of its names. The house of PV1-3
     is no place where its patients go; told."""
-    if misplaced_if(value.raw in {value.other(3, 4), value.other(3, 6)}, value, context):
+    if misplaced_if(is_house(value), value, context):
         return None
     name, beside = value.text(1), value.text(2)
     dated = beside.isdigit() and parse_dtm(beside, context.zone) is not None

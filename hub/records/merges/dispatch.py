@@ -54,5 +54,6 @@ async def apply(tx: Transaction, drafts: Sequence[Draft], origin: Origin) -> lis
     rest = [draft for draft in drafts if draft.local not in places and draft.action not in ACTIONS]
     rest += [draft for draft in drafts if draft.action in ("link", "unlink") and draft.local not in places]
     settled = await settle(tx, rest, places)
-    await save(tx, await moves.noted_early(tx, early, named, settled), origin)
+    await moves.note_early(tx, early, named, settled)
+    await save(tx, settled.writes, origin)
     return [*problems, *settled.problems]

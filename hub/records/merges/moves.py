@@ -50,25 +50,21 @@ async def move(tx: Transaction, prior: Draft, named: dict[str, Draft], origin: O
     return []
 
 
-async def noted_early(
-    tx: Transaction, early: Sequence[Draft], named: dict[str, Draft], settled: Settled
-) -> list[Write]:
-    """The writes of a message that moves visits unknown so far (`early`) and makes them by its own PV1: each with the
-    note of whose it was, so that its admission, which comes late, is of this visit."""
-    writes = {(write.type, write.id): write for write in settled.writes}
+async def note_early(tx: Transaction, early: Sequence[Draft], named: dict[str, Draft], settled: Settled) -> None:
+    """Where a message moves visits unknown so far (`early`) and makes them by its own PV1, each write gets the note of
+    whose the visit was, so that its admission, which comes late, is of this visit."""
     for prior in early:
         keys, whose = set(prior.keys), former(prior, named)
-        made = [
-            draft for draft in named.values() if draft.type == prior.type and not draft.action and keys & {*draft.keys}
-        ]
-        place = settled.places.get(made[0].local) if made and whose else None
-        if whose is None or place not in writes:
+        same = (one for one in named.values() if one.type == prior.type and not one.action and keys & {*one.keys})
+        made = next(same, None)
+        place = settled.places.get(made.local) if made is not None else None
+        at = next((n for n, write in enumerate(settled.writes) if (write.type, write.id) == place), None)
+        if whose is None or made is None or at is None:
             continue
         ids = held_by(whose, await bearers_of(tx, [whose])) or [new_id(whose, whose.keys[0])]
         chain = await survivors_of(tx, ids[:1])
-        body = noted(writes[place].body or {}, f"Patient/{chain.get(ids[0], ids[0])}", made[0].event_at)
-        writes[place] = dataclasses.replace(writes[place], body=body)
-    return list(writes.values())
+        body = noted(settled.writes[at].body or {}, f"Patient/{chain.get(ids[0], ids[0])}", made.event_at)
+        settled.writes[at] = dataclasses.replace(settled.writes[at], body=body)
 
 
 def former(prior: Draft, named: dict[str, Draft]) -> Draft | None:

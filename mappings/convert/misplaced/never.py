@@ -6,12 +6,12 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cache
 from typing import Any
 
 from canonical.identity import fold
-from mappings.convert.misplaced.plausible import is_time
+from mappings.convert.misplaced.plausible import URGENCIES, is_time
 from mappings.convert.misplaced.shapes import cannot
 from mappings.convert.registry import Context, Value
 from mappings.tables.table import HERE, Source, TableError, codes, read_rows, shown, source_of
@@ -20,16 +20,20 @@ FILE = HERE / "never.csv"
 _COLUMNS = ["fields", "contents", "unless", "note", "spec"]
 _DIGITS = re.compile(r"(?:19|20)[0-9]{12}\Z")
 _PATTERN = re.compile(r"[*?\[]")
+_NOTHING = r"(?!)"
+_TRIED = frozenset(("@time", "@impossible", "@due"))
 _LONGEST = 80  # characters of a content that is looked at: the words are few
 
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """Contents of a row, in capitals without accents: `words`, and those to be tried, with `*` for anything, `@time`
-    for a day or moment, `@impossible` for the digits of one that cannot be, `@of:table` for a code or word of a table
-    alone, `@no:shape` for what a shape cannot be (`shapes.py`); they count only where what `unless` names is empty."""
+    """Contents of a row, in capitals without accents: `words`, a `pattern` where `*` stood for anything, and what is
+    `tried`: `@time` for a day or moment, `@impossible` for the digits of one that cannot be, `@due` for a day and an
+    urgency (table 0485), `@of:table` for a code or word of a table alone, `@no:shape` for what a shape cannot be
+    (`shapes.py`); they count only where what `unless` names is empty."""
 
     words: frozenset[str]
+    pattern: re.Pattern[str]
     tried: tuple[str, ...]
     unless: Source | None
 
@@ -57,23 +61,23 @@ def is_never(value: Value, rows: tuple[Never, ...]) -> bool:
     said = fold(" ".join(value.full().replace(value.delimiters.component, " ").split())).upper()
     return any(
         not _stands(row.unless, value)
-        and (said in row.words or any(_is(said, content, value) for content in row.tried))
+        and (said in row.words or row.pattern.match(said) or any(_is(content, value) for content in row.tried))
         for row in rows
     )
 
 
-def _is(said: str, content: str, value: Value) -> bool:
+def _is(content: str, value: Value) -> bool:
     if content == "@time":
         return is_time(value.raw)
     if content == "@impossible":
         return bool(_DIGITS.match(value.raw)) and not is_time(value.raw)
+    if content == "@due":
+        return is_time(value.text(1)) and value.text(2).upper() in URGENCIES and not value.text(3)
     if content.startswith("@no:"):
         tells = cannot(content.removeprefix("@no:"))
         return tells is not None and tells(value.raw.split(value.delimiters.component))
-    if content.startswith("@of:"):
-        words = [fold(text).upper() for part in (1, 2) if (text := value.text(part))]
-        return bool(words) and not value.text(3) and all(word in codes(content.removeprefix("@of:")) for word in words)
-    return fnmatchcase(said, content)
+    words = [fold(text).upper() for part in (1, 2) if (text := value.text(part))]
+    return bool(words) and not value.text(3) and all(word in codes(content.removeprefix("@of:")) for word in words)
 
 
 def _stands(beside: Source | None, value: Value) -> bool:
@@ -89,10 +93,18 @@ def never() -> dict[tuple[str, int], tuple[Never, ...]]:
             raise TableError(f"{shown(FILE)}:{line}: fields, contents, a note and a source are needed")
         place = f"{shown(FILE)}:{line}"
         unless = source_of(values["unless"], place) if values["unless"] else None
-        contents = values["contents"].split(";")
-        tried = tuple(content for content in contents if content.startswith("@") or _PATTERN.search(content))
-        row = Never(frozenset(contents) - frozenset(tried), tried, unless)
+        row = _row(values["contents"].split(";"), unless, place)
         for name in values["fields"].split():
             field = source_of(name, place)
             found[field.segment, field.field] = (*found.get((field.segment, field.field), ()), row)
     return found
+
+
+def _row(contents: list[str], unless: Source | None, place: str) -> Never:
+    tried = tuple(content for content in contents if content.startswith("@"))
+    for content in tried:
+        if content not in _TRIED and not content.startswith(("@of:", "@no:")):
+            raise TableError(f"{place}: {content} is none of {', '.join(sorted(_TRIED))}, @of: and @no:")
+    patterns = [content for content in contents if content not in tried and _PATTERN.search(content)]
+    words = frozenset(contents) - {*tried, *patterns}
+    return Never(words, re.compile("|".join(map(translate, patterns)) or _NOTHING), tried, unless)

@@ -136,10 +136,15 @@ def says_minutes(text: str) -> bool:
     return text.strip().upper() in _MINUTES
 
 
-def no_religion(value: Value, context: Context, house: str) -> bool:
+def is_house(value: Value) -> bool:
+    """Whether a place of PV1 is nothing but the house of PV1-3 (PL-4, or the PL-6 of some senders)."""
+    return value.raw in (value.other(3, 4), value.other(3, 6))
+
+
+def no_religion(value: Value, context: Context) -> bool:
     """Whether PID-17 holds a number (the account, PID-18, a field early; no code of table 0006 has digits), or the
     house that sends (MSH-4); told."""
-    other = bool(_LONG_NUMBER.search(value.text(1))) or value.raw == house
+    other = bool(_LONG_NUMBER.search(value.text(1))) or value.raw == context.message.header.text(4)
     return misplaced_if(other and not value.text(3), value, context)
 
 

@@ -74,8 +74,7 @@ def stray_orderer(value: Value) -> bool:
 
 def _names_person(value: Value) -> bool:
     """Whether an XCN stands where no place can: one that `is_person`, or number and names with any word in XCN-6 or a
-    title right behind them; a CE
-    with a name of its second system alone says nothing."""
+    title right behind them; a CE with a name of its second system alone says nothing."""
     number, surname, given = (value.text(n) for n in (1, 2, 3))
     if is_person(value):
         return True

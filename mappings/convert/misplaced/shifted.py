@@ -38,10 +38,10 @@ from mappings.convert.misplaced.results import (
 from mappings.convert.misplaced.visits import (
     among_amounts,
     early_admission,
-    early_visit,
     late_admission,
     late_visit,
     no_discharge,
+    stray_visit,
 )
 from mappings.convert.people import xcn
 from mappings.convert.registry import Context, Value, conversion, rescue
@@ -135,16 +135,16 @@ def early_instant(value: Value, context: Context, argument: str) -> Any:
     return instant(value, context, "") if early_result(value.sibling(24)) else None
 
 
-@conversion("early-visit-key")
-def early_visit_key(value: Value, context: Context, argument: str) -> Any:
+@conversion("stray-visit-key")
+def stray_visit_key(value: Value, context: Context, argument: str) -> Any:
     """PV1-17, 18 or 21, where it is the number of the visit, as key."""
-    return _visit_key(value, context) if early_visit(value) else None
+    return _visit_key(value, context) if stray_visit(value) else None
 
 
-@rescue("early-visit-identifier")
-def early_visit_identifier(value: Value, context: Context, argument: str) -> Any:
+@rescue("stray-visit-identifier")
+def stray_visit_identifier(value: Value, context: Context, argument: str) -> Any:
     """PV1-17, 18 or 21, where it is the number of the visit, as Identifier; it is told."""
-    if not early_visit(value):
+    if not stray_visit(value):
         return None
     context.problems.append(value.problem("field.misplaced"))
     return _visit_identifier(value, context)

@@ -31,7 +31,7 @@ def late_admission(value: Value, context: Context) -> bool:
         return False
     if among_amounts(value.sibling(45)):
         return True
-    alone = context.message.first("EVN") is None and early_visit(value.sibling(18))
+    alone = context.message.first("EVN") is None and stray_visit(value.sibling(18))
     return context.message.type in _COMING or late_visit(value) or alone
 
 
@@ -49,7 +49,7 @@ def among_amounts(value: Value) -> tuple[int, int] | None:
 def no_discharge(value: Value, context: Context) -> bool:
     """Whether PV1-45 says no discharge: the number of the visit stands in PV1-18, a field early, PV1-44 is empty and
     the message tells none (A03); what was meant cannot be known."""
-    return not value.other(44) and context.message.type != "ADT^A03" and early_visit(value.sibling(18))
+    return not value.other(44) and context.message.type != "ADT^A03" and stray_visit(value.sibling(18))
 
 
 def is_patient(value: Value, context: Context) -> bool:
@@ -103,7 +103,7 @@ def counted_visit(value: Value) -> bool:
     return bare and (value.source.segment, value.source.field) in _OTHER_NUMBERS
 
 
-def early_visit(value: Value) -> bool:
+def stray_visit(value: Value) -> bool:
     """Whether PV1-17, who admitted, or PV1-18, the type of patient, is the number of the visit, a field or two early:
     called one by its type (VN), its letters (`VN`, `ADM`), or `V` and digits, or made of letters, a day and a count,
     and PV1-19 is empty; or PV1-21, a field of plain codes, two fields late, by its type alone.

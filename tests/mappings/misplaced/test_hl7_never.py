@@ -116,6 +116,7 @@ def test_a_marital_status_beside_the_patients_number_a_field_late_is_no_religion
         ("RDE^O11", ("RXE||X^Droga^L|5||mg|MG",), "RXE#4-6", "MG"),
         ("RDE^O11", ("RXE||X^Droga^L|5||mg||||CAPSULE",), "RXE#4-9", "CAPSULE"),
         ("RDS^O13", ("RXD|1|20261122^STAT|X^Droga^L|5|mg|1",), "RXD#4-2", "STAT"),
+        ("RDS^O13", ("RXD|1|202611220800^Urgente|X^Droga^L|5|mg|1",), "RXD#4-2", "Urgente"),
         ("ORM^O01", ("OBR|1|P1||X^Exame^L",), "ORC#3-8", "987654"),
     ],
 )
