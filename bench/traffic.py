@@ -13,58 +13,64 @@ import socket
 import sys
 import time
 
+from bench import invented
+
 _ID = "@CONTROL@"
-_PATIENT = "@PATIENT@"
 
 
-def admission(control: str, patient: str) -> bytes:
-    """An ADT^A01 of about 1.3 kB."""
-    return _ADT.replace(_ID, control).replace(_PATIENT, patient).encode("utf-8")
+def admission(control: str, patient: str, bed: str = "") -> bytes:
+    """An ADT^A01 of about 1.3 kB; with another `bed`, the same admission told again (A08)."""
+    of = invented.patient(patient)
+    event, place = ("A08", f"{of.place.rpartition('^')[0]}^{bed}") if bed else ("A01", of.place)
+    work = f"^WPN^PH^^55^11^3344{of.draw % 9000 + 1000}"
+    return (
+        f"MSH|^~\\&|HIS|HOSPITAL|PONTE|HUB|20261122080000||ADT^{event}^ADT_A01|{control}|P|2.5|||||BRA|UNICODE UTF-8\r"
+        f"EVN|{event}|20261122080000||||20261122075500\r"
+        f"PID|1||{patient}^^^HOSPITAL^MR||{of.name}^^Sra.||{of.birth}|F|||{of.address}^H~Avenida Água Funda, "
+        f"{of.draw % 99 + 1}^^São Paulo^SP^04301-000^BRA^B||^PRN^CP{of.phone}|{work}"
+        f"||M||900100{patient}^^^HOSPITAL^AN|||||São Paulo^^^SP\r"
+        f"PD1||||{invented.doctor(of.draw >> 8)}\r"
+        f"NK1|1|{of.relative}|SPO^Cônjuge^HL70063|{of.address}|^PRN^CP{of.phone}\r"
+        f"PV1|1|I|{place}^HOSPITAL||||{of.doctor}|||MED||||1|||{of.doctor}|I|V{patient}^^^HOSPITAL^VN"
+        f"|||||||||||||||||||||||||20261122075500\r"
+        f"PV2|||{of.diagnoses[0]}^I10\r"
+        f"DG1|1||{of.diagnoses[0]}^I10||20261122075500|A\r"
+        f"AL1|1|{of.allergies[0]}|20190312\r"
+        f"AL1|2|{of.allergies[1]}|20150101\r"
+        f"DG1|2||{of.diagnoses[1]}^I10||20190101|W\r"
+        f"IN1|1|{of.plan}|999814^^^ANS^NIIP|Operadora de Teste||||||||20240101|20271231|||{of.name.rpartition('^')[0]}"
+        f"|SEL|{of.birth}||||||||||||||||||{of.card}\r"
+    ).encode()
 
 
 def moved(control: str, patient: str, bed: int) -> bytes:
     """The same admission told again with another bed (A08)."""
-    text = _ADT.replace(_ID, control).replace(_PATIENT, patient).replace("^201^A^", f"^201^{bed}^")
-    return text.replace("ADT^A01^", "ADT^A08^").replace("EVN|A01", "EVN|A08").encode("utf-8")
+    return admission(control, patient, str(bed))
 
 
 def laboratory(control: str, patient: str) -> bytes:
     """An ORU^R01 of about 5.8 kB with 40 numeric results."""
-    head = _ORU.replace(_ID, control).replace(_PATIENT, patient)
-    lines = [
-        f"OBX|{n}|NM|{1000 + n}-{n % 10}^Analito de teste número {n:02d}^LN^LAB{n:03d}^Analito {n:02d}^L||"
-        f"{n * 1.37:.2f}|mg/dL^miligrama^UCUM|{n}.0-{n * 2}.0|N|||F|||20261122081500"
-        for n in range(1, 41)
-    ]
-    return (head + "\r".join(lines) + "\r").encode("utf-8")
+    of = invented.patient(patient)
+    head = (
+        f"MSH|^~\\&|LIS|HOSPITAL|PONTE|HUB|20261122090000||ORU^R01^ORU_R01|{control}|P|2.5|||||BRA|UNICODE UTF-8\r"
+        f"PID|1||{patient}^^^HOSPITAL^MR||{of.name}||{of.birth}|F\r"
+        f"PV1|1|I|{of.place}||||{of.doctor}||||||||||||V{patient}^^^HOSPITAL^VN\r"
+        f"OBR|1|P{control}^HOSPITAL|F{control}^LIS|40304361^Painel de quarenta analitos^TUSS22|||20261122080000"
+        f"|||||||||{invented.doctor(of.draw >> 8)}||||||20261122090000||LAB|F\r"
+    )
+    lines = [_result(n, (of.draw >> n % 16) % 100) for n in range(1, 41)]
+    return (head + "\r".join(lines) + "\r").encode()
 
 
-_ADT = (
-    "MSH|^~\\&|HIS|HOSPITAL|PONTE|HUB|20261122080000||ADT^A01^ADT_A01|@CONTROL@|P|2.5|||||BRA|UNICODE UTF-8\r"
-    "EVN|A01|20261122080000||||20261122075500\r"
-    "PID|1||@PATIENT@^^^HOSPITAL^MR||Conceição^Ana^Maria^^Sra.||19800229|F|||Rua da Consolação, 1402^apto 71^São Paulo"
-    "^SP^01302-001^BRA^H~Avenida Água Funda, 12^^São Paulo^SP^04301-000^BRA^B||^PRN^CP^^55^11^912345678|"
-    "^WPN^PH^^55^11^33445566||M||900100@PATIENT@^^^HOSPITAL^AN|||||São Paulo^^^SP\r"
-    "PD1||||148201^Nóbrega^Antônio^^^Dr.^^^CRM^L^^^LN\r"
-    "NK1|1|Conceição^José|SPO^Cônjuge^HL70063|Rua da Consolação, 1402^apto 71^São Paulo^SP^01302-001^BRA|"
-    "^PRN^CP^^55^11^998877665\r"
-    "PV1|1|I|CLINICA MEDICA^201^A^HOSPITAL||||148201^Nóbrega^Antônio^^^Dr.^^^CRM^L^^^LN|||MED||||1|||"
-    "148201^Nóbrega^Antônio^^^Dr.^^^CRM^L^^^LN|I|V@PATIENT@^^^HOSPITAL^VN|||||||||||||||||||||||||20261122075500\r"
-    "PV2|||J18^Pneumonia^I10\r"
-    "DG1|1||J189^Pneumonia não especificada^I10||20261122075500|A\r"
-    "AL1|1|DA|70618^Penicilina^L|MO|Exantema|20190312\r"
-    "AL1|2|FA|3718001^Leite de vaca^SCT|MI|Desconforto abdominal depois das refeições|20150101\r"
-    "DG1|2||I10^Hipertensão essencial primária^I10||20190101|W\r"
-    "IN1|1|APTO^Apartamento Pleno|999814^^^ANS^NIIP|Operadora de Teste||||||||20240101|20271231|||Conceição^Ana|SEL|"
-    "19800229||||||||||||||||||005543307919\r"
-)
-_ORU = (
-    "MSH|^~\\&|LIS|HOSPITAL|PONTE|HUB|20261122090000||ORU^R01^ORU_R01|@CONTROL@|P|2.5|||||BRA|UNICODE UTF-8\r"
-    "PID|1||@PATIENT@^^^HOSPITAL^MR||Conceição^Ana^Maria||19800229|F\r"
-    "PV1|1|I|CLINICA MEDICA^201^A||||148201^Nóbrega^Antônio^^^Dr.^^^CRM^L^^^LN||||||||||||V@PATIENT@^^^HOSPITAL^VN\r"
-    "OBR|1|P@CONTROL@^HOSPITAL|F@CONTROL@^LIS|40304361^Painel de quarenta analitos^TUSS22|||20261122080000||||||||"
-    "148201^Nóbrega^Antônio^^^Dr.^^^CRM^L^^^LN||||||20261122090000||LAB|F\r"
-)
+def _result(number: int, draw: int) -> str:
+    """A result between half and two and a half times the lower limit; below or above its range it says so."""
+    value = number * (0.5 + draw / 50)
+    flag = "L" if value < number else "H" if value > number * 2 else "N"
+    return (
+        f"OBX|{number}|NM|{1000 + number}-{number % 10}^Analito de teste número {number:02d}^LN^LAB{number:03d}"
+        f"^Analito {number:02d}^L||{value:.2f}|mg/dL^miligrama^UCUM|{number}.0-{number * 2}.0|{flag}|||F"
+        f"|||20261122081500"
+    )
 
 
 class _Talker:
