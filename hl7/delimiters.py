@@ -18,6 +18,15 @@ class Delimiters:
     truncation: str = ""
     codec: str = dataclasses.field(default="", compare=False)
     """The character set of the message, which its hexadecimal escapes are written in."""
+    blank: str = dataclasses.field(init=False, compare=False, repr=False)
+    """What a field that consists of nothing else says nothing by: the separators inside it, and a blank."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blank", self.component + self.repetition + self.sub + " ")
+
+    def __hash__(self) -> int:
+        """Cheap, since much that is remembered is remembered by them: most messages have the same."""
+        return hash(self.field)
 
     @property
     def encoding_characters(self) -> str:

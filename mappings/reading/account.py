@@ -9,7 +9,7 @@ another field had said the same before it, or when it decides what becomes of it
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -68,22 +68,23 @@ class Account:
     def take(self, occurrence: Occurrence, made: Sequence[Made], passed: Sequence[tuple[int, int]]) -> None:
         """A record was made: its segments are mapped, with what its rows made, read and decide of them and of those
         above."""
-        plan, own = occurrence.plan, occurrence.own
+        plan, own, read, decide = occurrence.plan, occurrence.own, self.read, self.decide
         masks, deciding = reads(plan), decides(plan)
         for name, segments in own.items():
+            mask, deciding_mask = masks.get(name, 0), deciding.get(name, 0)
             for segment in segments:
-                self.fate[segment.index] = "mapped"
-                _add(self.read, segment.index, masks.get(name, 0))
-                _add(self.decide, segment.index, deciding.get(name, 0))
-        for name, mask, decide in _read_above(plan):
+                index = segment.index
+                self.fate[index] = "mapped"
+                read[index] = read.get(index, 0) | mask
+                decide[index] = decide.get(index, 0) | deciding_mask
+        for name, mask, deciding_mask in _read_above(plan):
             above = None if name in own else occurrence.above.get(name)
             if above is not None:
-                _add(self.read, above.index, mask)
-                _add(self.decide, above.index, decide)
-        for index, bits, _ in made:
-            _add(self.made, index, bits)
-        for index, bits in passed:
-            _add(self.passed, index, bits)
+                index = above.index
+                read[index] = read.get(index, 0) | mask
+                decide[index] = decide.get(index, 0) | deciding_mask
+        _add_all(self.made, ((index, bits) for index, bits, _ in made))
+        _add_all(self.passed, passed)
 
     def mapped(self, segment: Segment) -> int:
         """The fields of a mapped segment that something became of, as bits."""
@@ -105,8 +106,9 @@ def _read_above(plan: RecordPlan) -> tuple[tuple[str, int, int], ...]:
     return tuple((name, mask, deciding.get(name, 0)) for name, mask in masks.items() if not plan.owns(name))
 
 
-def _add(to: dict[int, int], index: int, bits: int) -> None:
-    to[index] = to.get(index, 0) | bits
+def _add_all(to: dict[int, int], fields: Iterable[tuple[int, int]]) -> None:
+    for index, bits in fields:
+        to[index] = to.get(index, 0) | bits
 
 
 def close(message: Message, plan: Plan, account: Account, problems: list[Problem]) -> None:
@@ -186,14 +188,14 @@ def _begins_with_set_id(name: str) -> bool | None:
 
 def populated(content: str, delimiters: Delimiters) -> bool:
     """Whether a field says something: separators and blanks alone say nothing."""
-    return bool(content.strip(delimiters.component + delimiters.repetition + delimiters.sub + " "))
+    marks = delimiters.blank
+    return content[:1] not in marks or bool(content.strip(marks))
 
 
 def populated_bits(segment: Segment) -> int:
     """The fields that say something, as bits; separators and blanks alone say nothing, an explicit null of a field
     nobody reads takes nothing away."""
-    bits, bit, d = 0, 1, segment.delimiters
-    marks = d.component + d.repetition + d.sub + " "
+    bits, bit, marks = 0, 1, segment.delimiters.blank
     for content in segment.fields():
         if content and content != NULL and (content[0] not in marks or content.strip(marks)):
             bits |= bit

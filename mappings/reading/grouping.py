@@ -62,11 +62,14 @@ class Occurrence:
 
     def said(self, names: Sequence[tuple[str, bool]]) -> tuple[int, ...]:
         """The fields that are not empty, as bits, for each name of segments within reach."""
-        found = []
+        found, own, above = [], self.own, self.above
         for name, owned in names:
             bits = 0
-            for segment in self.within_reach(name, owned):
-                bits |= segment.said()
+            if name in own:
+                for segment in own[name]:
+                    bits |= segment.said()
+            elif not owned and name in above:
+                bits = above[name].said()
             found.append(bits)
         return tuple(found)
 

@@ -6,7 +6,7 @@ them. Its numbers are of the first: two examinations that shared them would be f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mappings.reading.program import looked_at, telling
 from mappings.reading.step import Step
@@ -15,17 +15,18 @@ from mappings.reading.work import Work
 _OF_ONE = frozenset(("@key", "@part", "@distinct", "identifier"))  # what tells one record from another
 
 
-def in_turn(work: Work) -> Iterator[Step]:
-    """The steps that find something to read; while those of inherited segments run, `work` has only these.
-
-    What a record inherits fills gaps: what its own segments say counts, and is no contradiction to be told.
-    """
+def in_turn(work: Work) -> Iterable[Step]:
+    """The steps that find something to read; while those of inherited segments run, `work` has only these."""
     occurrence = work.occurrence
     plan, around = occurrence.plan, (*occurrence.parents, "", *occurrence.children)
     steps = telling(plan, occurrence.said(looked_at(plan)), around)
-    if not occurrence.inherited:
-        yield from steps
-        return
+    return _with_inherited(work, steps) if occurrence.inherited else steps
+
+
+def _with_inherited(work: Work, steps: Sequence[Step]) -> Iterator[Step]:
+    """What a record inherits fills gaps: what its own segments say counts, and is no contradiction to be told."""
+    occurrence = work.occurrence
+    plan = occurrence.plan
     yield from (step for step in steps if step.owned)
     work.occurrence = heir = occurrence.heir()
     for step in telling(plan, heir.said(looked_at(plan)), ("",)):

@@ -104,6 +104,8 @@ def _step(row: Row, plan: RecordPlan) -> Step:
         source=source,
         segment=source.segment,
         number=source.field,
+        bit=1 << source.field,
+        special=path.startswith("@"),
         owned=plan.owns(source.segment),
         plain=row.source is not None and not gathers,
         late=row.when in ("absent", "new"),

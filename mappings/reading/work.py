@@ -43,8 +43,7 @@ class Work:
 
     def note(self, segment: Segment, step: Step, value: Any) -> None:
         """`value` was made of a field of `segment`, and of what its conversion asked for beside it."""
-        bits = segment.asked | 1 << step.number
-        self.made.append((segment.index, bits, None if step.path.startswith("@") else value))
+        self.made.append((segment.index, segment.asked | step.bit, None if step.special else value))
 
 
 def _key(converted: Any, value: Value, work: Work) -> None:
