@@ -48,8 +48,8 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
-        gc.enable()
         _set_aside()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
