@@ -43,6 +43,9 @@ class Files:
         """Whether this OBX holds a file or a piece of the last one; `piece` then says that it is a line of an RTF."""
         if segment is self.last:
             return True
+        if not self._depth and _is_short(segment):
+            self.piece = False
+            return False
         open_rtf = self._depth > 0 and self.last is not None and _same(segment, self.last)
         begins = is_rtf(segment)
         self.piece = open_rtf and not begins
@@ -59,6 +62,12 @@ class Files:
         if above is not self.last:
             self.last, self.piece, self._depth = None, False, 0
         return self.takes(segment)
+
+
+def _is_short(segment: Segment) -> bool:
+    """Whether an OBX says its type and little else, as nearly all do, which is no file."""
+    kind, raw = segment.text(2).strip(), segment.raw_field(5)
+    return bool(kind) and kind not in (FILE, _POINTED) and len(raw) < _SHORTEST and "{" not in raw
 
 
 def _same(segment: Segment, before: Segment) -> bool:

@@ -117,6 +117,7 @@ class Grouper:
         self._early: list[Segment] = []
         self._took: Occurrence | None = None  # the record that took the segment before, when it may have notes
         self._earlier: frozenset[int] = frozenset()
+        self._asked, self._answer = (0, 0), ""  # what a condition asked last, and what it was told
         self._told_before = False  # whether what stands here is a result told before
 
     def walk(self, message: Message) -> list[Occurrence]:
@@ -273,7 +274,10 @@ class Grouper:
         """Whether a record's conditions let this segment be its anchor."""
         if not record.where:
             return True
-        value = self._said(segment, record.where_field)
+        number = record.where_field
+        if self._asked != (segment.index, number):  # records of one anchor mostly ask for the same
+            self._asked, self._answer = (segment.index, number), self._said(segment, number)
+        value = self._answer
         if record.below and record.below in self._current and value in record.unless_below:
             return False
         return value in record.among if record.among else value not in record.unless

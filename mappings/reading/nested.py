@@ -91,7 +91,9 @@ def _drop_reversed(node: dict[str, Any], path: tuple[str, ...]) -> bool:
     name, rest = path[0], path[1:]
     value = node.get(name)
     if not rest:
-        if not isinstance(value, dict) or not reverses(value.get("start", ""), value.get("end", "9999")):
+        if not isinstance(value, dict) or not ("start" in value and "end" in value):
+            return False
+        if not reverses(value["start"], value["end"]):
             return False
         del node[name]
         return True

@@ -83,7 +83,7 @@ class RecordPlan:
     @property
     def where_field(self) -> int:
         """The number of the field `where` names."""
-        return int(self.where.partition("-")[2])
+        return _field_of(self.where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,6 +122,11 @@ class Plan:
     def leads(self) -> frozenset[str]:
         """All segments that some record takes as a lead."""
         return frozenset(name for record in self.records for name in record.lead)
+
+
+@cache
+def _field_of(place: str) -> int:
+    return int(place.partition("-")[2])
 
 
 def load_plan(path: Path) -> Plan:
