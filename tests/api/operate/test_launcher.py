@@ -78,16 +78,40 @@ def test_a_door_without_its_settings_says_so(folder: Path, door: str) -> None:
     assert ("PONTE_SIMULATOR_CONFIG" if door == "simulators" else "PONTE_DATABASE_URL") in done.stderr
 
 
-def test_an_account_that_may_not_use_the_environment_is_told_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def the_launcher() -> Any:
+    """The file `ponte` as a module, which runs nothing."""
     loader = SourceFileLoader("ponte_launcher", str(Path(__file__).resolve().parents[3] / "ponte"))
     spec = spec_from_loader(loader.name, loader)
     assert spec is not None
     launcher = module_from_spec(spec)
+    loader.exec_module(launcher)
+    return launcher
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_tree_is_compiled_once_unless_that_is_not_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    for name in ("hub", "tests"):
+        (tmp_path / name / "inside").mkdir(parents=True)
+        (tmp_path / name / "__init__.py").touch()
+        (tmp_path / name / "inside" / "one.py").write_text("x = 1\n")
+    launcher = the_launcher()
+    monkeypatch.setattr(launcher, "HERE", tmp_path)
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "" if wanted else "1")
+    launcher.compile_sources(Path(sys.executable))
+    assert {path.parts[-4] for path in tmp_path.rglob("*.pyc") if "inside" in path.parts} == (
+        {"hub"} if wanted else set()
+    )
+
+
+def test_an_account_that_may_not_use_the_environment_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("PONTE_VENV", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", "")
-    loader.exec_module(launcher)
+    launcher = the_launcher()
     (tmp_path / "ponte.stamp").write_text(launcher.fingerprint())
     python, exists = tmp_path / "bin" / "python", Path.exists
 
