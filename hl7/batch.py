@@ -1,7 +1,7 @@
 """Files of HL7 v2: single messages, MLLP frames, loose sequences, and batches (2.5.1 §2.10.3).
 
-FHS? (BHS messages BTS)* FTS?; BTS-1 counts messages, FTS-1 batches, or messages where there is no batch. A wrong count
-is an error of the batch.
+FHS? (BHS messages BTS)* FTS?; BTS-1 counts messages, FTS-1 batches, or messages (or nought) where there is no
+batch. A wrong count is an error of the batch.
 A file is read piece by piece, so that its size does not matter; only one message is held at a time. A message keeps
 its bytes, line ends included; blank lines around it and comments of a collected file (`#`) are not of it.
 """
@@ -166,14 +166,15 @@ def _envelope(name: bytes, line: bytes, state: _Batch) -> Iterator[Problem | Hea
         yield from _count(line, state.in_batch, "BTS-1")
         state.open_batch, state.batches = False, state.batches + 1
     else:
-        yield from _count(line, state.batches or state.in_batch, "FTS-1")
+        none = () if state.batches else (b"0",)  # a file without batches holds no batch
+        yield from _count(line, state.batches or state.in_batch, "FTS-1", none)
         state.open_file = False
 
 
-def _count(line: bytes, found: int, where: str) -> Iterator[Problem]:
-    """BTS-1 and FTS-1, where sent, must be what was found."""
+def _count(line: bytes, found: int, where: str, also: tuple[bytes, ...] = ()) -> Iterator[Problem]:
+    """BTS-1 and FTS-1, where sent, must be what was found, or what is `also` right."""
     stated = line[4:].split(line[3:4])[0].strip() if len(line) > 4 else b""
-    if stated and stated != str(found).encode():
+    if stated and stated not in (str(found).encode(), *also):
         shown = stated.decode("ascii", "replace")[:10]
         yield Problem("structure.batch-count", where, args=(("stated", shown), ("found", str(found))))
 

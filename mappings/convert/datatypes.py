@@ -22,7 +22,7 @@ from mappings.convert.addresses import (
     shifted,
     without_postal_state,
 )
-from mappings.convert.keys import cx_key, is_name
+from mappings.convert.keys import behind_its_type, cx_key, is_name
 from mappings.convert.misplaced.nothing import no_contact, somebodys, without_nothing
 from mappings.convert.misplaced.plausible import (
     misplaced_if,
@@ -72,7 +72,10 @@ def cx(value: Value, context: Context, argument: str) -> Any:
         return None
     if key.system in _CHECKS and not _CHECKS[key.system](key.value):
         context.problems.append(value.problem("identifier." + systems.short_name(key.system)))
-    kind = value.text(5).upper() or argument
+    typed = behind_its_type(value)[0]
+    if typed:
+        context.problems.append(value.problem("field.out-of-place"))
+    kind = typed or value.text(5).upper() or argument
     identifier: dict[str, Any] = {"system": key.system, "value": key.value}
     if kind:
         identifier["type"] = {"coding": [coding_of("0203", systems.type_code(kind))]}

@@ -22,9 +22,11 @@ from mappings.convert.misplaced.plausible import (
 from mappings.convert.misplaced.visits import counted_visit, late_visit
 from mappings.convert.registry import Context, Value, conversion, place
 from mappings.convert.text import listed
+from mappings.tables.table import codes
 
 _ACCOUNT = 18  # PID
 _MOTHERS_OWN = 21  # PID
+_SHORTEST_NUMBER = 4
 _MOTHER = "v3-RoleCode|MTH|"
 _REGISTRO = re.compile(r"ANS[-. ]?([0-9]{5}-?[0-9])\Z", re.IGNORECASE)
 _PRINTED_CPF = re.compile(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}\Z")
@@ -40,7 +42,7 @@ def cx_key(value: Value, context: Context, argument: str) -> Any:
 
     A word that says there is no number ("desconhecido") is none, nor is one digit over and over as social security.
     """
-    number = value.text(1)
+    typed, number = behind_its_type(value)
     if (
         says_no_number(number)
         or is_name(value)
@@ -49,11 +51,23 @@ def cx_key(value: Value, context: Context, argument: str) -> Any:
     ):
         return None
     authority = value.text(4) or ("" if value.text(4, 2) else value.text(6) or context.sender)
-    kind = value.text(5).upper() or argument
+    kind = typed or value.text(5).upper() or argument
     if kind == "SS" and _one_digit(number):
         return None
     system, compact = systems.identifier_system(kind, authority, value.text(4, 2), number)
     return None if of_the_mother(system, compact, value, context) else Key(system, compact)
+
+
+def behind_its_type(value: Value) -> tuple[str, str]:
+    """The number of a CX, and its type where that stands before it: the name of a document in CX-1
+    (`codes/document-names.csv`), and in CX-2, the check digit, more than one has (`PP^X1234567`). As key the name would
+    make one person of all who have such a document."""
+    number = value.text(1)
+    if not number.isalpha() or value.text(5):
+        return "", number
+    behind = value.text(2)
+    kind = codes("document-names").get(number.upper()) if len(behind) >= _SHORTEST_NUMBER else None
+    return (kind, behind) if kind and any(map(str.isdigit, behind)) else ("", number)
 
 
 @conversion("printed-cpf-key")

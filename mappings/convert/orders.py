@@ -23,6 +23,7 @@ from mappings.convert.misplaced.results import orderer_for_material
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import alone, coding_of, tell_own
 from mappings.convert.registry import Context, Value, conversion, gatherer
+from mappings.convert.small import annotation
 from mappings.convert.specimens import name_of_source, own_code, worded
 from mappings.convert.text import coding_from, listed, moment_text, number
 from mappings.convert.whose import named
@@ -33,7 +34,7 @@ _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
 _TAKEN_BACK = "not-billable"
 _COUNT_AND_UNIT = re.compile(r"([+-]?[0-9]+(?:[.,][0-9]+)*)\s*([^\W\d_][^\d]*)\Z")
-_TOTAL, _UNIT_PRICE = 11, 12
+_EARLY, _TOTAL, _UNIT_PRICE = 9, 11, 12
 _COUNT = re.compile(r"[1-9][0-9]?\Z")
 _PRICE = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{2,4})?\Z")
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,4}\Z")
@@ -305,23 +306,34 @@ def total_price(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("late-count")
 def late_count(value: Value, context: Context, argument: str) -> Any:
-    """FT1-11 as Quantity, where the count stands there, a field late."""
+    """FT1-11, or FT1-9, as Quantity, where the count stands there, a field late or early."""
     return {"value": int(value.whole())} if _is_count(value) else None
 
 
+@conversion("uncounted")
+def uncounted(value: Value, context: Context, argument: str) -> Any:
+    """FT1-9, a further description, as Annotation; none where it is the count, a field early; told."""
+    if not _is_count(value):
+        return annotation(value, context, argument)
+    context.problems.append(value.problem("field.misplaced"))
+    context.rescued.add(value.problem("field.out-of-place").where)
+    return None
+
+
 def _is_count(value: Value) -> bool:
-    """Whether FT1-11 is the count: FT1-10 is empty, and a total of so little would be below the price of one."""
+    """Whether FT1-11 or FT1-9 is the count: FT1-10 (and 11) is empty, and a total of so little would be below the price
+    of one."""
     count, price = value.whole(), value.other(_UNIT_PRICE)
-    plain = _COUNT.match(count) is not None and not value.other(10) and _PRICE.match(price) is not None
+    apart = not value.other(10) and (value.source.field == _TOTAL or not value.other(_TOTAL))
+    plain = apart and _COUNT.match(count) is not None and _PRICE.match(price) is not None
     return plain and Decimal(price.replace(",", ".")) > int(count)
 
 
 @conversion("unit-price")
 def unit_price(value: Value, context: Context, argument: str) -> Any:
-    """FT1-12, the unit price, times FT1-10 (or the count of FT1-11, a field late), as Money."""
+    """FT1-12, the unit price, times FT1-10 (or the count of FT1-11 or 9, a field off), as Money."""
     price = _amount(value, context)
-    late = value.sibling(_TOTAL)
-    counted = late if _is_count(late) else value.sibling(10)
+    counted = next((one for n in (_TOTAL, _EARLY) if _is_count(one := value.sibling(n))), value.sibling(10))
     times = settled(count_and_unit(counted.whole())[0] or "1", counted, context)
     count = None if times is None else number(times)
     if price is None or count is None:  # of how many is told of FT1-10

@@ -189,6 +189,8 @@ def _complete(work: Work) -> bool:
         missing.append("subject")  # it is nobody's, and could not be found again
     if draft.type == "RelatedPerson" and not draft.keys and body <= {"patient"} and initial <= _OF_NOBODY:
         missing.append("name")  # nothing is said of whom: what stood there was of other fields
+    if draft.type == "Location" and not draft.keys and "name" not in (body | initial):
+        missing.append("name")  # a place nobody could find again
     draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential and not work.essential
     code = "structure.update-only" if draft.partial else "structure.element"
     for name in missing:

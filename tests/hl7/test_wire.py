@@ -235,8 +235,9 @@ def test_batch_counts() -> None:
         ("structure.batch-count", "BTS-1"),
         ("structure.batch-count", "FTS-1"),
     ]
-    loose = batch.split(MESSAGE * 2 + b"FTS|2\r")
-    assert len(loose.messages) == 2 and loose.problems == []
+    for count in (b"2", b"0"):  # messages, or no batch
+        loose = batch.split(MESSAGE * 2 + b"FTS|" + count + b"\r")
+        assert len(loose.messages) == 2 and loose.problems == []
     assert [p.where for p in batch.split(MESSAGE * 2 + b"FTS|1\r").problems] == ["FTS-1"]
     cut = batch.split(good[: good.rindex(b"BTS")])
     assert [p.code for p in cut.problems] == ["structure.batch-trailer"]

@@ -26,6 +26,7 @@ _AMOUNT = re.compile(r"[0-9]+[.,][0-9]{1,4}\Z")
 DAY = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01])"
 VISITS = frozenset(("VN", "AN"))
 _PATIENT_NUMBERS = frozenset((("PID", 3), ("MRG", 1)))
+_SOCIAL = ("PID", 19)
 _MINUTES = frozenset(("MIN", "MINS", "MINUTE", "MINUTES", "MINUTO", "MINUTOS", "M"))
 BARE_DAY = re.compile(DAY + r"\Z")
 _ZONE = r"(?:[+-](?:0[0-9]|1[0-4]):?(?:00|15|30|45))?"  # behind minutes: `20261122-0300` may be a number
@@ -337,12 +338,14 @@ def counts_only(value: Value) -> bool:
 
 
 def visit_for_patient(value: Value) -> bool:
-    """Whether a number among the patient's (PID-3, MRG-1) is a visit's or an account's, and another is the patient's.
+    """Whether a number among the patient's (PID-3, MRG-1) is a visit's or an account's, and another is the patient's;
+    or one in PID-19, the social security's, is (an account, a field late).
 
     Its authority may be the same, and another patient's number the same digits.
     """
-    if value.text(5) not in VISITS or (value.source.segment, value.source.field) not in _PATIENT_NUMBERS:
-        return False
+    place = (value.source.segment, value.source.field)
+    if value.text(5) not in VISITS or place not in _PATIENT_NUMBERS:
+        return place == _SOCIAL and value.text(5) in VISITS
     return any(other.text(1) and other.text(5) not in VISITS for other in value.siblings(value.source.field))
 
 

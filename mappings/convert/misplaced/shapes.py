@@ -254,6 +254,11 @@ def _no_description(parts: Sequence[str]) -> bool:
     return _no_text(parts) or coded or (len(parts) == 1 and bool(_DIAGNOSIS.match(parts[0])))
 
 
+def _no_modifier(parts: Sequence[str]) -> bool:
+    """Whether a moment, or a diagnosis by its coding system, stands where the modifier of a procedure does."""
+    return _time(parts) or any(_DIAGNOSES.match(part.upper()) for part in parts[2:3])
+
+
 def _listed(text: str, table: str) -> bool:
     return text in codes(table) or text.upper() in codes(table)
 
@@ -308,6 +313,7 @@ _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "house": _no_house,
     "text": _no_text,
     "description": _no_description,
+    "modifier": _no_modifier,
     "reason": _no_reason,
     "parent": _no_parent,
     "order-status": _no_order_status,

@@ -195,6 +195,8 @@ def admission_early(value: Value, context: Context, argument: str) -> Any:
         return None
     if value.source.field in (40, 41):  # what reads the places tells the others
         context.problems.append(value.problem("field.misplaced"))
+    if value.source.field == 40 and is_time(value.other(41)):  # the discharge, likewise
+        context.problems.append(value.sibling(41).problem("field.misplaced"))
     events = {event.ask(number) for event in context.message.named("EVN") for number in (2, 6)}
     if context.message.type == "ADT^A03" and value.raw in events:
         return None

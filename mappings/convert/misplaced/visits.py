@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from mappings.convert.misplaced.plausible import DAY, MOMENT, SERVICES, misplaced_if
+from mappings.convert.misplaced.plausible import BARE_DAY, DAY, MOMENT, SERVICES, misplaced_if
 from mappings.convert.registry import Context, Value
 
 _COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
 _NUMBERED_LONG = re.compile(r"[A-Za-z]{0,3}[0-9]{4,}\Z")
-_LONGER = re.compile(r"[A-Za-z]{0,5}[0-9]{8,}\Z")  # no financial class is so long
+_LONGER = re.compile(r"[A-Za-z]{0,5}[0-9]{8,}\Z|[A-Za-z][A-Za-z0-9]{3,11}[0-9]{8,}\Z")  # no financial class is so long
 _BARE_VISIT = re.compile(r"V[0-9]{5,}\Z")
 _OTHER_LETTER = re.compile(r"[A-UW-Za-uw-z][0-9]{3,}\Z|[0-9]{4,}\Z")
 _ARRIVING = frozenset(("ADT^A01", "ADT^A04"))
@@ -127,7 +127,8 @@ def early_admission(value: Value, context: Context) -> bool:
     A place is it only where the patient comes, or no event is told: else it may be the time of the event.
     """
     start, then = value.raw, value.other(44)
-    if not MOMENT.match(start) or value.other(45):
+    day = value.source.field <= _STATE and bool(BARE_DAY.match(start))  # a place may be called by eight digits
+    if not (day or MOMENT.match(start)) or value.other(45):
         return False
     if value.source.field > _STATE:
         return not then and (context.message.type in _ARRIVING or context.message.first("EVN") is None)

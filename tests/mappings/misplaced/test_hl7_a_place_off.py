@@ -154,12 +154,18 @@ def test_a_professional_known_by_the_type_of_the_number_is_no_courtesy() -> None
     [
         ("ADT^A01", "20261120083000|||", "2026-11-20T08:30:00-03:00"),
         ("ADT^A03", "20261120083000|||20261122162500", "2026-11-20T08:30:00-03:00"),
+        ("ADT^A01", "20261120|||", "2026-11-20"),
     ],
 )
 def test_an_admission_three_fields_early(kind: str, fields: str, start: str) -> None:
     bodies, told = made(kind, "EVN||20261122162500\rPV1||I|4N||||||||||||||||88" + "|" * 22 + fields + "\r")
     assert bodies["Encounter"][0]["period"]["start"] == start
     assert told == {"PV1#4-41"}
+
+
+def test_a_discharge_behind_an_admission_four_fields_early_is_told() -> None:
+    bodies, told = made("DFT^P11", "PV1||I|4N||||||||||||||||88" + "|" * 21 + "20261120|20261122\r")
+    assert bodies["Encounter"][0]["period"] == {"start": "2026-11-20"} and told == {"PV1#3-40", "PV1#3-41"}
 
 
 def test_an_admission_in_its_field_stays_whatever_the_account_says() -> None:

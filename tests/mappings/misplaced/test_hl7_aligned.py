@@ -308,6 +308,7 @@ def test_what_need_not_be_moved_is_not_and_the_doubt_is_told() -> None:
         "SCH|A1|A2|||TC^Tomografia|20261122140000|30|MIN|MARCADO|||||41^Reis^Nora",  # by two they would find a place
         "PV1|1|I|UTI^101^A|||41^Reis^Nora|||SUR||||||||||V100||41^Reis^Nora",  # what follows fits no place at all
         FT1.replace("|61.50|61.50|", "|61.50&BRL|61.50&BRL|"),
+        "PR1|1||31309054^Cesariana^TUSS|20261122|OBS||||||||||O82.9^Parto cesáreo^I10",  # the diagnosis is in its place
         "ORC|RE|P1|F1||CM^Complete^HL70038|||20261122080000|||41^Reis^Nora",
         "ORC|NW|P1|^^||||^^^^^|||^^||^^||^^^^^",
     ],

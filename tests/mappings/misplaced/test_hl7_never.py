@@ -62,6 +62,9 @@ def read(*lines: str, kind: str = "ADT^A01^ADT_A01", sent: str = "20261122090000
         ({}, {43: "20261122256100"}, "PV1#3-43", ("Encounter", "location"), "2026"),
         ({}, {43: "22/11/2026 08:00"}, "PV1#3-43", ("Encounter", "location"), "2026"),
         ({}, {6: "2026-11-22T08:00"}, "PV1#3-6", ("Encounter", "location"), "2026"),
+        ({19: "C900^^^HSL^AN"}, {}, "PID#2-19", ("Patient", "identifier"), "C900"),
+        ({21: "SSN412-55-8830"}, {}, "PID#2-21", ("RelatedPerson", "identifier"), "8830"),
+        ({}, {9: "ATT"}, "PV1#3-9", ("Encounter", "participant"), "ATT"),
         ({}, {13: "CAR"}, "PV1#3-13", ("Encounter", "hospitalization"), "CAR"),
         ({}, {13: "CLM^Clínica Médica"}, "PV1#3-13", ("Encounter", "hospitalization"), "CLM"),
     ],
@@ -154,6 +157,36 @@ def test_the_number_of_a_visit_two_fields_late_is_its_number_by_its_type() -> No
     (number,) = bodies["Encounter"]["identifier"]
     assert (number["system"], number["value"]) == ("urn:ponte:hsl:vn", "V77")
     assert ("field.out-of-place", "PV1#3-21") in told
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind", "number", "told"),
+    [
+        ("PP^X7712345", "PPN", "X7712345", True),
+        ("CPF^11144477735", "TAX", "11144477735", True),
+        ("DL^88-123456", "DL", "88-123456", True),
+        ("PP^4", "PI", "PP", False),  # a check digit
+        ("HSL^X7712345", "PI", "HSL", False),  # no name of a document
+        ("PP^X7712345^^HSL^MR", "MR", "PP", False),
+    ],
+)
+def test_a_type_before_a_number_is_no_number(sent: str, kind: str, number: str, told: bool) -> None:
+    bodies, problems = read(segment("PID", PID, {4: sent}), segment("PV1", PV1))
+    found = bodies["Patient"]["identifier"][1]
+    assert (found["type"]["coding"][0]["code"], found["value"]) == (kind, number)
+    assert (("field.out-of-place", "PID#2-4") in problems) is told
+
+
+def test_admission_and_discharge_where_adjustments_and_payments_belong() -> None:
+    off = {48: "20261120080000", 49: "20261122090000"}
+    bodies, told = read(segment("PID", PID), segment("PV1", PV1, off), kind="ADT^A03^ADT_A03")
+    assert bodies["Encounter"]["period"] == {"start": "2026-11-20T08:00:00-03:00", "end": "2026-11-22T09:00:00-03:00"}
+    assert {("field.out-of-place", "PV1#3-48"), ("field.out-of-place", "PV1#3-49")} <= told
+
+
+def test_a_place_without_number_and_name_is_none() -> None:
+    bodies, told = read("MFI|LOC||UPD|||NE", "MFE|MAD|D5", "LCC|D5", kind="MFN^M05^MFN_M05")
+    assert "Location" not in bodies and ("structure.element", "MFE#3") in told
 
 
 def test_a_day_is_no_group_of_appointments() -> None:

@@ -32,6 +32,7 @@ def visit(
         ({"admitter": "V7001^^^HIB^VN", "sort": "OSDE^OSDE 410"}, "V7001", "hib", 17),
         ({"admitter": "V900100", "doctor": "D900100^Reis^Nora"}, "V900100", "a", 17),
         ({"payer": "RSK202604010001"}, "RSK202604010001", "a", 20),
+        ({"payer": "HSLB26INT00000123"}, "HSLB26INT00000123", "a", 20),
     ],
 )
 def test_a_visit_number_beside_its_field(said: dict[str, str], number: str, system: str, place: int) -> None:

@@ -115,6 +115,23 @@ def test_a_count_where_the_total_belongs(counted: str, count: int | None, price:
     assert (("field.misplaced", "FT1#4-11") in [(p.code, p.where) for p in told.problems]) is late
 
 
+@pytest.mark.parametrize(
+    ("counted", "count", "price", "note"),
+    [
+        ("5|||175.00", 5, 875, None),
+        ("5||175.00|175.00", None, 175, "5"),
+        ("5|1||175.00", 1, 175, "5"),
+        ("580000|||175.00", None, 175, "580000"),
+    ],
+)
+def test_a_count_where_a_description_belongs(counted: str, count: int | None, price: int, note: str | None) -> None:
+    told = read("DFT^P03^DFT_P03", f"FT1|1|||20261122||CG|40301630^Hemograma^TUSS||{counted}")
+    (charge,) = [draft.body for draft in told.drafts if draft.type == "ChargeItem"]
+    assert charge.get("quantity", {}).get("value") == count and float(charge["priceOverride"]["value"]) == price
+    assert [one["text"] for one in charge.get("note", [])] == ([note] if note else [])
+    assert (("field.out-of-place", "FT1#4-9") in [(p.code, p.where) for p in told.problems]) is (note is None)
+
+
 @pytest.mark.parametrize(("count", "price"), [("20261123090000", "20261123090000"), ("9" * 30, "25.90")])
 def test_a_moment_where_count_or_price_belongs_makes_no_price(count: str, price: str) -> None:
     told = read("DFT^P03", f"FT1|1|T1||20261122||CG|40304361^Hemograma^TUSS|||{count}||{price}")
