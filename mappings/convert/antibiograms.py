@@ -23,12 +23,12 @@ def susceptibility(value: Value, context: Context, argument: str) -> Any:
     if len(value.raw) > _LONGEST:
         return None
     words, code = value.text(2), value.text(1)
-    target = listed(context.codes(_TABLE), words) or listed(context.codes(_TABLE), code)
-    coded = coding_from(target) if target else {}
+    said = next((text for text in (words, code) if text and listed(context.codes(_TABLE), text)), "")
+    coded = coding_from(listed(context.codes(_TABLE), said) or "") if said else {}
     if coded.get("code") not in _SUSCEPTIBILITY:
         return None
     order = context.above("OBR", value.segment)
-    spelled = len(code) > len("SDD") or len(words) > len("SDD")
+    spelled = len(said) > len("SDD")
     return {"coding": [coded]} if spelled or (order is not None and _is_antibiogram(order)) else None
 
 

@@ -33,6 +33,7 @@ from mappings.convert.registry import Context, Value, conversion, gatherer
 from mappings.convert.text import moment_text
 
 _UNSAID = "/octet-stream"
+_OF_PARTS = "multipart/"
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _ANY = "application/octet-stream"
 
@@ -96,8 +97,9 @@ def _attachment(group: list[Value], rtf: str, context: Context) -> dict[str, Any
     if data is None:  # the results beside it must not wait for a mended document
         context.problems.append(value.problem("structure.embedded-data"))
         return {**found, **missing("error"), "contentType": found.get("contentType", _ANY)}
-    if found.get("contentType", "").endswith(_UNSAID):  # its bytes say more than that they are bytes
-        found["contentType"] = type_of(data) or found["contentType"]
+    stated = found.get("contentType", "")
+    if stated.endswith(_UNSAID) or stated.startswith(_OF_PARTS):  # its bytes say more; one file has no parts
+        found["contentType"] = type_of(data) or stated
     found.setdefault("contentType", type_of(data) or _ANY)
     return {**found, **stored(data)}
 

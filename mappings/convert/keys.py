@@ -8,7 +8,7 @@ from typing import Any
 from canonical import codes as systems
 from canonical import identifiers
 from canonical.records import Key
-from mappings.convert.misplaced.accounts import no_account
+from mappings.convert.misplaced.accounts import as_printed, no_account
 from mappings.convert.misplaced.charged import shared_transaction, shifted_charge
 from mappings.convert.misplaced.plausible import (
     is_person,
@@ -29,7 +29,6 @@ _MOTHERS_OWN = 21  # PID
 _SHORTEST_NUMBER = 4
 _MOTHER = "v3-RoleCode|MTH|"
 _REGISTRO = re.compile(r"ANS[-. ]?([0-9]{5}-?[0-9])\Z", re.IGNORECASE)
-_PRINTED_CPF = re.compile(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}\Z")
 _WORDS = re.compile(r"[^\W\d_]{3}[^\d_]*\Z")
 _SINGLE_NUMBERS = frozenset((("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3)))
 
@@ -74,8 +73,8 @@ def behind_its_type(value: Value) -> tuple[str, str]:
 def printed_cpf(value: Value, context: Context, argument: str) -> Key | None:
     """The CPF that stands where a licence does (PID-20), a field behind PID-19: with its points and stroke, as no
     licence is written, and right check digits. Not the mother's."""
-    number = identifiers.compact(value.raw) if _PRINTED_CPF.match(value.raw) else ""
-    if not identifiers.is_cpf(number) or of_the_mother(systems.CPF, number, value, context):
+    number = as_printed(value.raw)
+    if not number or of_the_mother(systems.CPF, number, value, context):
         return None
     return Key(systems.CPF, number)
 
@@ -126,14 +125,16 @@ def _of_mothers(context: Context) -> frozenset[tuple[str, str]]:
 @conversion("visit-key")
 def visit_key(value: Value, context: Context, argument: str) -> Any:
     """The visit number of PV1-19 (or PV1-50, PID-18) as key; the facility that gave it (CX-6), else the sending one,
-    scopes one without authority.
+    scopes one without authority. Zeros, signs or a word for no number are none: it would be the visit of all.
 
     A number in PV1-18 that says so (type VN) is it: what stands in PV1-19 then would join the visits of many, as a
     professional there would join all of his patients.
     """
     value = _meant(value)
     number = value.text(1)
-    if not number or (value.source.field == _ACCOUNT and no_account(value)) or counted_visit(value) or is_person(value):
+    if says_no_number(number) or counted_visit(value) or is_person(value):
+        return None
+    if value.source.field == _ACCOUNT and no_account(value):
         return None
     authority = value.text(4) or value.text(4, 2) or value.text(6) or context.sender
     return Key(systems.local_system(authority, argument or "VN"), number)

@@ -28,6 +28,7 @@ _MISSING = "E"  # R4 SampledData.data: no value
 _WITH_UNIT = frozenset(("valueQuantity", "valueRatio", "valueRange", "valueSampledData"))
 _COMPARATORS = frozenset(("<", "<=", ">", ">=", "=", "<>", "~", "+"))
 _BETTER = "B"
+_LONGEST_SYSTEM = 20  # characters
 _TIME = re.compile(r"([0-9]{2})(?::?([0-9]{2}))?(?::?([0-9]{2}))?(?:\.[0-9]+)?(?:[+-][0-9]{4})?\Z")
 Pair = tuple[str, Any]
 
@@ -225,8 +226,17 @@ def _sn(value: Value, context: Context) -> Pair | None:
 
 
 def _coded(value: Value, context: Context) -> Pair | None:
-    concept = cwe(value, context, "")
-    return ("valueCodeableConcept", concept) if concept else None
+    """A code with its words, which some senders go on with where the coding system belongs: a name of one is an ID of
+    20 characters at the most (2.5.1 §2.A.13). Words with a number there are told, and said behind the others."""
+    words = value.text(3)
+    if len(words) <= _LONGEST_SYSTEM or " " not in words or not any(map(str.isdigit, words)):
+        concept = cwe(value, context, "")
+        return ("valueCodeableConcept", concept) if concept else None
+    context.problems.append(value.problem("field.out-of-place", 3))
+    parts = value.raw.split(value.delimiters.component)
+    bare = value.delimiters.component.join((*parts[:2], "", *parts[3:]))
+    concept = cwe(Value(bare, value.source, value.segment), context, "") or {}
+    return "valueCodeableConcept", {**concept, "text": f"{concept.get('text', '')} {value.said(3)}".strip()}
 
 
 def _moment(value: Value, context: Context) -> Pair | None:

@@ -18,10 +18,11 @@ from mappings.convert.misplaced.visits import is_patient, stray_visit
 from mappings.convert.one_professional import add, told_before
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import component_code, spread
-from mappings.convert.titles import named, parted, social, surname, surname_parts, title_of, untitled
+from mappings.convert.titles import TITLES, named, parted, social, surname, surname_parts, title_of, untitled
 
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _PERFORMED = ("TXA", 22)
+_SHORTEST = 3  # letters of a surname
 _SURNAME_FIRST = ("IDE", "SYL")
 _ROLES = {
     "ATND": "attender",
@@ -133,6 +134,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
                 add(context, key, own)
         else:
             reference["identifier"] = {"value": key.value}
+            name = _named_early(value, context) or name
     if label := name or ("" if "reference" in reference else value.text(1)):
         reference["display"] = label
     return {**reference, "type": "Practitioner"} if reference else None
@@ -151,7 +153,22 @@ def _is_numbered(value: Value, key: Key) -> bool:
     """Whether the number of a professional is one that nobody else has."""
     if not any(c.isdigit() for c in key.value):
         return bool(value.text(9)) and " " not in key.value.strip()
-    return len(key.value) > 1 or any(value.text(part) for part in (2, 3, 9))
+    named = any(map(str.isalpha, value.text(2) + value.text(3)))  # `1^1` is a place in a rack
+    return len(key.value) > 1 or named or bool(value.text(9))
+
+
+def _named_early(value: Value, context: Context) -> str:
+    """What a professional is called whose name begins where the number belongs (`LIMA^ANA`, `Dr. Rui Lima^Dr.`), unless
+    it is a login made of the name behind it (`ALIMA^LIMA`); else empty."""
+    first, second = value.text(1), value.text(2)
+    digits = any(map(str.isdigit, first + second))
+    if digits or not second or " " in second or len(first) < _SHORTEST or any(value.text(n) for n in (3, 4, 5, 9)):
+        return ""
+    titled = second.upper().rstrip(".") in context.codes(TITLES)
+    if not titled and (second.casefold() in first.casefold() or first.casefold() in second.casefold()):
+        return ""
+    moved = value.delimiters.component.join(("", first, "" if titled else second))
+    return _professional_name(Value(moved, value.source, value.segment), context)
 
 
 def practitioner_reference(value: Value, context: Context) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from canonical import identifiers
 from canonical.records import DRAFT, Key
 from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei, ei_key, visit_key
+from mappings.convert.misplaced.moments import early_moments
 from mappings.convert.misplaced.plausible import is_house, misplaced_if, no_code, no_moment, no_name, no_place
 from mappings.convert.misplaced.results import late_holder
 from mappings.convert.people import name_text, organization_number, payor, xcn
@@ -288,7 +289,7 @@ def several(value: Value, context: Context, argument: str) -> Any:
     The unit is in the quantity's own parts (2.5.1 §2.A.81 TQ-1, a CQ); the second component is how often.
     """
     found = number(value.text(1))
-    if found is None or float(found) <= 1:
+    if found is None or float(found) <= 1 or early_moments(value)[0] == value.text(1):
         return None
     unit = value.text(1, 3) or value.text(1, 2)
     return {"value": found, **({"unit": unit} if unit else {})}

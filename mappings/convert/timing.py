@@ -348,8 +348,8 @@ def _length(text: str, value: Value, context: Context, field: int = 6) -> dict[s
 
 def _tell_early(value: Value, context: Context) -> None:
     """A moment where how often belongs, read as the start it is, is told as out of its place."""
-    if value.segment.name != "TQ1" and early_moments(value)[0]:
-        _tell(value.problem("field.out-of-place", 2), context)
+    if value.segment.name != "TQ1" and (start := early_moments(value)[0]):
+        _tell(value.problem("field.out-of-place", 1 if start == value.text(1) else 2), context)
 
 
 def _tell(problem: Problem, context: Context) -> None:

@@ -37,7 +37,7 @@ def aligned(message: Message, overlay: str = "") -> tuple[Message, list[Problem]
     own = _of_overlay(overlay) if overlay else frozenset()
     for segment in message.segments:
         shapes = known.get(segment.name)
-        if shapes is None or segment.name in own:
+        if shapes is None or segment.name in own or _as_sent(segment):
             continue
         if sum(1 for _ in _wrong(segment.fields(), shapes, segment.delimiters)) < _LEAST:
             continue
@@ -60,6 +60,12 @@ def aligned(message: Message, overlay: str = "") -> tuple[Message, list[Problem]
     if not moved:
         return message, told
     return message.with_segments([moved.get(s.index, s) for s in message.segments]), told
+
+
+def _as_sent(segment: Segment) -> bool:
+    """Whether a segment is looked at only where a field is empty that is filled here."""
+    empty = _only_without().get(segment.name)
+    return empty is not None and bool(segment.raw_field(empty))
 
 
 def _ways(segment: Segment, shapes: Shapes) -> list[tuple[str, ...]]:
@@ -206,6 +212,13 @@ def _shapes() -> dict[str, Shapes]:
         shape = Shape(values["shape"], tells, values["needed"] == "yes", int(beside or 0))
         found.setdefault(values["segment"], {})[int(values["field"])] = shape
     return found
+
+
+@cache
+def _only_without() -> dict[str, int]:
+    """The field of segments that are looked at only where it is empty (`empty`): of results, those without a value."""
+    rows = read_rows(FILE, _COLUMNS)
+    return {values["segment"]: int(values["field"]) for _, values in rows if values["needed"] == "empty"}
 
 
 @cache

@@ -91,7 +91,7 @@ class _Kin:
             self._group = order
         segment, number = next(_parents_named(order), (None, 0))
         if segment is not None:
-            if number == _PARENT and no_parent(segment):  # told for the whole message
+            if no_parent(segment) if number == _PARENT else self._is_examination(segment):  # told elsewhere
                 return
             own = self.drafts[order.local].keys
             keys = tuple(key for key in self._numbers(segment, number) if key not in own)  # a child shares its placer's
@@ -106,11 +106,12 @@ class _Kin:
         raw = (obr.repetitions(26) or [""])[0]
         code, sub = Value(raw, Source("OBR", 26), obr).text(1), obr.ask(26, 2)
         children = [c.local for c in report.children.get("observation", ()) if c.local in self.drafts]
-        for number, wrong in ((26, late_result(obr)), (29, other_for_parent(obr))):
+        no_number = other_for_parent(obr) or self._is_examination(obr)
+        for number, wrong in ((26, late_result(obr)), (29, no_number)):
             self.context.problems += [Problem("field.misplaced", f"OBR#{obr.index}-{number}")] if wrong else []
         if not code or late_result(obr):
             return
-        keys = () if other_for_parent(obr) else self._numbers(obr, 29)
+        keys = () if no_number else self._numbers(obr, 29)
         _tell_apart(self.drafts[report.local], keys, f"{code}|{sub}".rstrip("|"))
         if not children:
             return
@@ -121,6 +122,15 @@ class _Kin:
         for child in children:
             parent.body["hasMember"].append({"reference": DRAFT + child})
             self.drafts[child].body["derivedFrom"] = [{"reference": DRAFT + parent.local, **self._awaited(parent)}]
+
+    def _is_examination(self, order: Segment) -> bool:
+        """Whether OBR-29, the number of the parent, is the code of an examination of this message (OBR-4), in letters:
+        the results of all patients on that examination would hang on one."""
+        said = [text for part in (1, 2) if (text := order.ask(29, part))]
+        if len(said) != 1 or any(map(str.isdigit, said[0])):
+            return False
+        message = self.context.message
+        return said[0] in self.context.once("examinations", lambda: {obr.ask(4) for obr in message.named("OBR")})
 
     def _told_here(self, report: Occurrence, code: str, sub: str, keys: set[Key]) -> Draft | None:
         """The result of this message with that code and sub-id, in the report of those numbers if any is named.

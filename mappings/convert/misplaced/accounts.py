@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import re
+
+from canonical import identifiers
 from mappings.convert.misplaced.plausible import VISITS
 from mappings.convert.registry import Value
 from mappings.tables.table import codes
 
 _OF_PERSONS = frozenset(("SS", "CPF", "CNS"))
+_PRINTED_CPF = re.compile(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}\Z")
+
+
+def as_printed(text: str) -> str:
+    """The digits of a CPF with its points and stroke and right check digits; empty for any other text."""
+    number = identifiers.compact(text) if _PRINTED_CPF.match(text) else ""
+    return number if identifiers.is_cpf(number) else ""
 
 
 def no_account(value: Value) -> bool:
     """Whether PID-18 holds a social security number, CPF or CNS (PID-19, a field early), one of those in PID-3 or, with
-    its type or without type and authority, any number of the patient: one account of a whole life; or one letter, a
+    its type or without type and authority, any number of the patient, or a CPF as it is printed: one account of a whole
+    life; or one letter, a
     marital status (PID-16); or that letter stands in PID-15, PID-16 and 19 are empty, and a bare number here may be the
     one of PID-19, all a field early. A visit's or account's number among the patient's (PID-3 `AN`) is not his."""
-    if value.source.segment == "PID" and (_bare_number_of_the_patient(value) or _all_early(value)):
+    if value.source.segment != "PID":
+        return False
+    if _bare_number_of_the_patient(value) or _all_early(value) or as_printed(value.text(1)):
         return True
     letter = len(value.text(1)) == 1 and value.text(1).isalpha()
     named = [value.text(n) for n in (1, 4, 5)]
@@ -27,7 +40,7 @@ def no_account(value: Value) -> bool:
         )
         for other in others or value.siblings(3)
     )
-    return value.source.segment == "PID" and (bool({value.text(4), value.text(5)} & _OF_PERSONS) or letter or bool(own))
+    return bool({value.text(4), value.text(5)} & _OF_PERSONS) or letter or bool(own)
 
 
 def _all_early(value: Value) -> bool:

@@ -18,6 +18,7 @@ _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _LETTERS = frozenset("BCEINOPRU")  # classes of a visit, table 0004
 _PATIENTS = frozenset(("IN", "OUT", "INP", "OTP", "ER"))  # types of a patient in a word
 _LONGEST_CODE = 5  # digits
+_LONGEST_SUB = 20  # characters
 _SEXES = frozenset("AFIMNOU")  # table 0001
 _SECTIONS = frozenset(
     ("LAB", "RAD", "HM", "CH", "MB", "MCB", "BLB", "IMM", "SR", "PAT", "CT", "RUS", "NMR")
@@ -268,6 +269,12 @@ def _of_other_table(parts: Sequence[str], table: str) -> bool:
     return len(parts) > 2 and bool(_TABLE.match(parts[2].upper())) and parts[2].upper() != table.upper()
 
 
+def _no_short(parts: Sequence[str]) -> bool:
+    """Whether words stand there, longer than a sub-identifier is (ST of 20)."""
+    said = " ".join(parts)
+    return len(said) > _LONGEST_SUB and " " in said
+
+
 def _no_social_number(parts: Sequence[str]) -> bool:
     """Whether a moment, or a word with its number, stands where the number of a social security does."""
     return _time(parts) or sum(map(str.isalpha, parts[0])) > _LONGEST_CODE
@@ -325,6 +332,9 @@ _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "charge": _no_charge_kind,
     "charged": _no_charged_code,
     "amount": _no_amount,
+    "no-amount": lambda parts: len(parts) == 1 and bool(_AMOUNT.match(parts[0])),
+    "no-digit": lambda parts: any(map(str.isdigit, parts[0])),
+    "short": _no_short,
     "unit": _no_unit,
     "no-unit": _of_unit,
     "words": _no_words,

@@ -40,6 +40,7 @@ from mappings.convert.misplaced.visits import (
     early_admission,
     late_admission,
     late_visit,
+    lost_visit,
     no_discharge,
     stray_visit,
 )
@@ -144,10 +145,10 @@ def stray_visit_key(value: Value, context: Context, argument: str) -> Any:
 @rescue("stray-visit-identifier")
 def stray_visit_identifier(value: Value, context: Context, argument: str) -> Any:
     """PV1-17, 18 or 21, where it is the number of the visit, as Identifier; it is told."""
-    if not stray_visit(value):
-        return None
-    context.problems.append(value.problem("field.misplaced"))
-    return _visit_identifier(value, context)
+    stray = stray_visit(value)
+    if stray or lost_visit(value):
+        context.problems.append(value.problem("field.misplaced"))
+    return _visit_identifier(value, context) if stray else None
 
 
 @conversion("late-visit-key")

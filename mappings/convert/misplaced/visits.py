@@ -10,6 +10,7 @@ from mappings.convert.registry import Context, Value
 _COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
 _NUMBERED_LONG = re.compile(r"[A-Za-z]{0,3}[0-9]{4,}\Z")
 _LONGER = re.compile(r"[A-Za-z]{0,5}[0-9]{8,}\Z|[A-Za-z][A-Za-z0-9]{3,11}[0-9]{8,}\Z")  # no financial class is so long
+_FIVE_DIGITS = re.compile(r"[0-9]{5,}\Z")
 _BARE_VISIT = re.compile(r"V[0-9]{5,}\Z")
 _OTHER_LETTER = re.compile(r"[A-UW-Za-uw-z][0-9]{3,}\Z|[0-9]{4,}\Z")
 _ARRIVING = frozenset(("ADT^A01", "ADT^A04"))
@@ -118,6 +119,12 @@ def stray_visit(value: Value) -> bool:
     number = value.raw.upper()
     lettered = field == 18 or bool(_OTHER_LETTER.match(value.other(7)))
     return bool(_VISIT.match(number)) or (lettered and bool(_BARE_VISIT.match(number)))
+
+
+def lost_visit(value: Value) -> bool:
+    """Whether PV1-18, the type of patient, is a bare number of five digits and more, for which PV1-19 is empty: it may
+    be the visit's, and a type with a long code as well. It is told."""
+    return value.source.field == 18 and bool(_FIVE_DIGITS.match(value.raw)) and not value.other(19)
 
 
 def early_admission(value: Value, context: Context) -> bool:

@@ -37,6 +37,7 @@ def visit(more: str = "", kind: str = "") -> dict[str, list[dict[str, Any]]]:
         ("URO^UROCULTURA^L", "I^SENSÍVEL, AUMENTANDO EXPOSIÇÃO", "I"),
         ("HIV^ANTI-HIV^L", "R", None),  # reagente
         ("TSA^ANTIBIOGRAMA^L", "POSITIVO", None),
+        ("ECG^Eletrocardiograma^L", "I^Derivação I^L", None),
     ],
 )
 def test_a_susceptibility_as_value_is_an_interpretation(order: str, value: str, code: str | None) -> None:

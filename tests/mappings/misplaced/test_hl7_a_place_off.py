@@ -26,6 +26,29 @@ def test_a_parent_stays_a_parent_whatever_its_number() -> None:
         assert not told
 
 
+@pytest.mark.parametrize(("parent", "kin"), [("^URO", 1), ("F1", 1), ("^F9", 0)])
+def test_the_code_of_an_examination_is_no_number_of_its_results(parent: str, kin: int) -> None:
+    body = "OBR|1|P1|F1|URO^Urocultura^L|||||||||||||||||||||F\rOBX|1|CE|GERME^Germe^L||EC^E. coli^L||||||F\r"
+    body += f"OBR|2|P1|F1|ATB^Antibiograma^L|||||||||||||||||||||F|GERME|||{parent}\r"
+    bodies, told = made("ORU^R01", body + "OBX|1|ST|AMI^Amicacina^L||S||||||F\r")
+    assert sum("hasMember" in one for one in bodies["Observation"] if one["code"]["coding"][0]["code"] == "GERME") == 1
+    assert len([one for one in bodies["Observation"] if "hasMember" in one and "valueCodeableConcept" in one]) == kin
+    assert told == ({"OBR#5-29"} if parent == "^URO" else set())
+
+
+def test_words_with_a_number_are_no_coding_system_of_a_result() -> None:
+    result = "OBR|1|P1|F1|X^Urocultura^L|||||||||||||||||||||F\rOBX|1|CE|Y^Contagem^L||{}||||||F\r"
+    bodies, told = made("ORU^R01", result.format("CRESC^Crescimento de^100 a 1.000 UFC por mL"))
+    value = bodies["Observation"][0]["valueCodeableConcept"]
+    assert value == {
+        "coding": [{"code": "CRESC", "display": "Crescimento de"}],
+        "text": "Crescimento de 100 a 1.000 UFC por mL",
+    }
+    assert told == {"OBX#4-5.3"}
+    bodies, told = made("ORU^R01", result.format("CRESC^Crescimento^Tabela da casa 2"))
+    assert bodies["Observation"][0]["valueCodeableConcept"]["coding"][0]["system"] and not told
+
+
 def test_the_state_of_an_order_is_no_group_of_all_orders_of_that_state() -> None:
     result = ORDER.replace("|NW|", "|RE|") + "OBX|1|ST|Y^Z^L||bom||||||F\r"
     bodies, told = made("ORU^R01", result.format(group="CM", state="", parent=""))

@@ -17,6 +17,8 @@ HEAD = "MSH|^~\\&|A|B|C|D|20261122||ADT^A01|1|P|2.5.1\r"
 PID = "PID|1||77^^^H^MR||Lima^Rui||19800301|M|||Rua A^^Porto Alegre^RS^90000"
 PV1 = "PV1|1|I|UTI^101^A|U|||55^Melo^Ana|||||||||||OP|V100" + "|" * 25 + "20261122080000"
 IN1 = "IN1|1|PLANO|326305|AMIL||||G77|||Metal SA|20260101|20261231||PPO|Lima^Rui|SEL|19800301|Rua A^^Porto Alegre^RS"
+OBX = "OBX|1|NM|HGB^Hemoglobina^L|A|13.2|g/dL|12.0-16.0|N|||F|||20261122080000|LAB"
+WORDS = "OBX|2|TX|OBS^Observação^L||Sem particularidades ao exame||||||F"
 OBR = "OBR|1|P1|F1|HEM^Hemograma^TUSS|||20261122070000|||||||||41^Reis^Nora||||||20261122080000||LAB|F"
 ORC = "ORC|RE|P1|F1||CM||||20261122080000|9^Luz^Ida||41^Reis^Nora|UTI"
 FT1 = "FT1|1|T1||20261122|20261122|CG|10101012^Consulta^TUSS|||1|61.50|61.50||||UTI||||41^Reis^Nora"
@@ -86,6 +88,8 @@ def lost(line: str, at: int) -> str:
         (IN1, doubled(IN1, 12), 12),
         (IN1, doubled(IN1, 17), 17),
         (IN1, lost(IN1, 14), 14),
+        (OBX, doubled(OBX, 5), 5),
+        (WORDS, lost(WORDS, 4), 4),
         (OBR, doubled(OBR, 16), 16),
         (OBR, lost(OBR, 20), 21),
         (ORC, doubled(ORC, 9), 9),

@@ -125,8 +125,12 @@ def test_the_code_of_a_volumes_unit(volume: str, said: dict[str, str]) -> None:
 
 
 def test_the_bytes_of_a_file_tell_what_octet_stream_does_not() -> None:
-    for data, media in (("JVBERi0xLjUNCg==", "application/pdf"), ("AAECAwQ=", "multipart/octet-stream")):
-        rest = f"TXA|1|LAUDO|TX|||||||||D1\rOBX|1|ED|X^Laudo^L||^multipart^Octet-stream^Base64^{data}||||||F\r"
+    for kind, data, media in (
+        ("Octet-stream", "JVBERi0xLjUNCg==", "application/pdf"),
+        ("Octet-stream", "AAECAwQ=", "multipart/octet-stream"),
+        ("ZPDF", "JVBERi0xLjUNCg==", "application/pdf"),
+    ):
+        rest = f"TXA|1|LAUDO|TX|||||||||D1\rOBX|1|ED|X^Laudo^L||^multipart^{kind}^Base64^{data}||||||F\r"
         bodies, _ = made("MDM^T02", "EVN||20261122\r" + rest)
         assert bodies["DocumentReference"][0]["content"][0]["attachment"]["contentType"] == media
 

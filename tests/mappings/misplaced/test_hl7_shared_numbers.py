@@ -152,9 +152,12 @@ def test_a_name_no_longer_to_be_used_is_an_old_one() -> None:
     assert [name["use"] for name in read(text)[0]["Patient"][0]["name"]] == ["official", "old"]
 
 
-def test_one_letter_is_no_account_of_all_who_say_the_same() -> None:
-    head = "MSH|^~\\&|A|B|C|D|20261122||ADT^A01|1|P|2.5.1\nPID|1||7^^^H^MR||Souza^Ana|||||||||||||S\nPV1|1|I|4N\n"
-    bodies, _ = read(head)
+@pytest.mark.parametrize(
+    ("account", "number"), [("S", ""), ("0", ""), ("529.982.247-25", ""), ("", "000000"), ("", "-"), ("0", "0")]
+)
+def test_what_is_no_number_is_no_account_and_no_visit_of_all_who_say_the_same(account: str, number: str) -> None:
+    head = "MSH|^~\\&|A|B|C|D|20261122||ADT^A01|1|P|2.5.1\nPID|1||7^^^H^MR||Souza^Ana|||||||||||||"
+    bodies, _ = read(f"{head}{account}\nPV1|1|I|4N{'|' * 16}{number}\n")
     assert "Account" not in bodies and "identifier" not in bodies["Encounter"][0]
 
 

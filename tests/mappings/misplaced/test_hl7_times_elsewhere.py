@@ -134,11 +134,27 @@ def test_a_species_stays_one(species: str) -> None:
     assert not told
 
 
-@pytest.mark.parametrize("who", ["Nr ext^Reis^Nora^^^^^^EXT", "4", "REIS^Nora"])
+@pytest.mark.parametrize("who", ["Nr ext^Reis^Nora^^^^^^EXT", "4", "REIS^Nora", "1^1"])
 def test_words_or_one_digit_make_no_record_of_a_professional(who: str) -> None:
     found, _ = made("ADT^A01", f"PV1||I|4N|||||{who}\r")
     assert "Practitioner" not in found
     assert found["Encounter"][0]["participant"][0]["individual"]["display"]
+
+
+@pytest.mark.parametrize(
+    ("who", "display"),
+    [
+        ("REIS^Nora", "Nora REIS"),
+        ("DRA REIS^Nora^^^^^MD", "DRA Nora REIS"),
+        ("Dra. Nora Reis^Dra.", "Dra. Nora Reis"),
+        ("NREIS^REIS", "REIS"),
+        ("LAB^Equipe do laboratório", "Equipe do laboratório"),
+        ("nora^Reis^Nora", "Nora Reis"),
+    ],
+)
+def test_a_name_that_begins_where_the_number_belongs_is_said_whole(who: str, display: str) -> None:
+    found, _ = made("ADT^A01", f"PV1||I|4N|||||{who}\r")
+    assert found["Encounter"][0]["participant"][0]["individual"]["display"] == display
 
 
 @pytest.mark.parametrize("who", ["nreis^Reis^Nora^^^^^^EXT", "4^Reis^Nora", "44", "4^^^^^^^^EXT"])

@@ -36,6 +36,7 @@ def test_a_timing_where_the_instruction_belongs_is_the_timing(sent: str, code: s
 @pytest.mark.parametrize(
     ("sent", "read"),
     [
+        ("20261122100000", {"occurrenceDateTime": "2026-11-22T10:00:00-03:00"}),
         ("1^20261122100000", {"occurrenceDateTime": "2026-11-22T10:00:00-03:00"}),
         (
             "^20261122100000^20261124100000",
@@ -45,10 +46,12 @@ def test_a_timing_where_the_instruction_belongs_is_the_timing(sent: str, code: s
 )
 def test_a_start_where_how_often_belongs_is_the_start(sent: str, read: dict[str, object]) -> None:
     bodies, told = made("ORM^O01", f"ORC|NW|P1|||||{sent}\rOBR|1|P1||X^Exame^L\r")
-    assert bodies["ServiceRequest"][0].items() >= read.items() and told == {"ORC#3-7.2"}
+    place = "ORC#3-7.2" if "^" in sent else "ORC#3-7.1"
+    assert bodies["ServiceRequest"][0].items() >= read.items() and told == {place}
+    assert "quantityQuantity" not in bodies["ServiceRequest"][0]
     bodies, told = made("ORM^O01", f"ORC|NW|P1|||||{sent}\rRXO|0123^DIPIRONA^L|500||mg\r")
     timing = bodies["MedicationRequest"][0]["dosageInstruction"][0]["timing"]
-    assert timing["repeat"]["boundsPeriod"]["start"] == "2026-11-22T10:00:00-03:00" and told == {"ORC#3-7.2"}
+    assert timing["repeat"]["boundsPeriod"]["start"] == "2026-11-22T10:00:00-03:00" and told == {place}
 
 
 def test_the_priority_and_the_words_of_such_a_timing() -> None:

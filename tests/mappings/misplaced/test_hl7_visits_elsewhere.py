@@ -64,6 +64,13 @@ def test_no_other_code_becomes_a_visit(said: dict[str, str]) -> None:
     assert numbers == ([said["number"]] if "number" in said else []) and not told
 
 
+@pytest.mark.parametrize(("number", "told"), [("", {"PV1#4-18"}), ("88", set())])
+def test_a_long_number_as_type_of_patient_is_told_where_the_visit_has_none(number: str, told: set[str]) -> None:
+    bodies, found = visit(sort="900877", number=number)
+    assert [one["value"] for one in bodies["Encounter"][0].get("identifier", ())] == ([number] if number else [])
+    assert found == told
+
+
 def test_an_admission_where_a_place_belongs() -> None:
     for said in ({"held": MOMENT}, {"was": MOMENT}):
         bodies, told = visit(**said)
