@@ -6,11 +6,12 @@ survivor. `patient_link` and the versions of the records keep what an unmerge ne
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
 from canonical.problem import Problem
-from canonical.records import Draft
+from canonical.records import Draft, Key
 from fhir.tags import ALL
 from hub.records import blocked
 from hub.records.drafts.combine import combine
@@ -97,12 +98,15 @@ async def _renumbered(tx: Transaction, loser: Draft, survivor: Draft, origin: Or
 async def _pair(tx: Transaction, survivor: Draft, loser: Draft) -> _Pair | Problem:
     """Which records a merge names, earlier merges followed; a Problem when it contradicts them."""
     candidates = await bearers_of(tx, [survivor, loser])
-    names = {draft.local: held_by(draft, candidates) for draft in (survivor, loser)}
+    shared = set(survivor.keys) & set(loser.keys)  # numbers of both (a CPF) tell neither from the other
+    names = {draft.local: held_by(draft, candidates, shared) for draft in (survivor, loser)}
     chain = await survivors_of(tx, sorted({i for ids in names.values() for i in ids}))
-    kept, lost = (named_by(draft, names[draft.local], chain) for draft in (survivor, loser))
+    lost = named_by(loser, names[loser.local], chain)
+    own = (key for key in survivor.keys if key not in shared)
+    apart = [i for key in own for i in candidates.get(("Patient", key), ()) if i != lost]  # the loser may bear the CPF
+    kept = named_by(survivor, apart or names[survivor.local], chain)
     end, start = chain.get(kept, kept), chain.get(lost, lost)
     if kept == lost:
-        shared = set(survivor.keys) & set(loser.keys)
         other = start == lost and set(survivor.keys) - shared and set(loser.keys) - shared
         return _Pair(lost, lost, done=True) if other else Problem("semantic.merge-self", loser.local)
     if start == end:
@@ -112,9 +116,11 @@ async def _pair(tx: Transaction, survivor: Draft, loser: Draft) -> _Pair | Probl
     return _Pair(lost, end, done=False, into=kept if kept != end else "")
 
 
-def held_by(draft: Draft, found: dict[tuple[str, Any], list[str]]) -> list[str]:
-    """The ids of the records that carry a number of the draft, in the order of its numbers."""
-    ids = [identity for key in draft.keys for identity in found.get((draft.type, key), ())]
+def held_by(draft: Draft, found: dict[tuple[str, Any], list[str]], last: Set[Key] = frozenset()) -> list[str]:
+    """The ids of the records that carry a number of the draft, in the order of its numbers, those of `last` behind."""
+    ids = [
+        identity for key in sorted(draft.keys, key=last.__contains__) for identity in found.get((draft.type, key), ())
+    ]
     return list(dict.fromkeys(ids))
 
 

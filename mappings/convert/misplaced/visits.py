@@ -11,6 +11,7 @@ _COMING = frozenset(("ADT^A01", "ADT^A02", "ADT^A04", "ADT^A06", "ADT^A07"))
 _NUMBERED_LONG = re.compile(r"[A-Za-z]{0,3}[0-9]{4,}\Z")
 _LONGER = re.compile(r"[A-Za-z]{0,5}[0-9]{8,}\Z|[A-Za-z][A-Za-z0-9]{3,11}[0-9]{8,}\Z")  # no financial class is so long
 _FIVE_DIGITS = re.compile(r"[0-9]{5,}\Z")
+_CASE = re.compile(r"[A-Za-z]{1,8}[-_]?[0-9]{4,}\Z")
 _BARE_VISIT = re.compile(r"V[0-9]{5,}\Z")
 _OTHER_LETTER = re.compile(r"[A-UW-Za-uw-z][0-9]{3,}\Z|[0-9]{4,}\Z")
 _ARRIVING = frozenset(("ADT^A01", "ADT^A04"))
@@ -90,11 +91,15 @@ def person_for_place(value: Value, context: Context) -> bool:
 
 def late_visit(value: Value) -> bool:
     """Whether the number of the visit (PV1-19) stands bare in PV1-20, the financial class, a field late, as the rest of
-    the segment does: PV1-44 is empty, and PV1-19 a class or a service (`OP`), or empty beside a long number."""
+    the segment does: PV1-44 is empty, and PV1-19 a class or a service (`OP`), or empty beside a long number, or one of
+    letters and digits where a moment shows that the times are late, too."""
     before, here = value.other(19).upper(), value.other(20)
     if value.source.segment != "PV1" or value.other(44):
         return False
-    return bool(_NUMBERED_LONG.match(here)) if before in SERVICES else not before and bool(_LONGER.match(here))
+    if before:
+        return before in SERVICES and bool(_NUMBERED_LONG.match(here))
+    late = bool(_CASE.match(here)) and any(MOMENT.match(value.segment.raw_field(n)) for n in (45, *_AMOUNTS))
+    return late or bool(_LONGER.match(here))
 
 
 def counted_visit(value: Value) -> bool:

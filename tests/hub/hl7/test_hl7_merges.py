@@ -131,6 +131,23 @@ async def test_a_loser_told_twice_in_one_message_is_merged_once(world: World, te
     assert survivor["link"] == [{"other": {"reference": f"Patient/{loser['id']}"}, "type": "replaces"}]
 
 
+@pytest.mark.parametrize("known", ["A", "B", ""])
+@pytest.mark.parametrize("number", ["11144477735^^^BR^CPF", "S1234567D^^^NRIC^SG"])
+async def test_a_number_that_both_have_hinders_no_merge(world: World, tenant: Tenant, known: str, number: str) -> None:
+    def with_number(text: str, name: str) -> str:
+        return text.replace(f"|{name}^", f"|{number}~{name}^", 1)
+
+    for n in "AB":
+        sent = adt("A01", n, f"V{n}", T.format(1))
+        await feed(world, tenant, sent.replace("^MR|", f"^MR~{number}|", 1) if n == known else sent)
+    (outcome,) = await feed(world, tenant, with_number(with_number(a40(T.format(4), ("B", "A")), "A"), "B"))
+    assert outcome["status"] == "TRANSFORMED"
+    (alive,) = [p for p in await records(world, tenant, "Patient") if p["active"]]
+    assert "B" in {i["value"] for i in alive["identifier"] if i.get("use") != "old"}
+    visits = await records(world, tenant, "Encounter")
+    assert [v["subject"]["reference"] for v in visits] == [f"Patient/{alive['id']}"] * 2
+
+
 @pytest.mark.parametrize(
     ("second", "code"),
     [

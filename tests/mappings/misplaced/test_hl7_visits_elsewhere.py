@@ -71,6 +71,16 @@ def test_a_long_number_as_type_of_patient_is_told_where_the_visit_has_none(numbe
     assert found == told
 
 
+@pytest.mark.parametrize(
+    ("payer", "came", "number"), [("CASO20001", MOMENT, "CASO20001"), ("CASO20001", "", None), ("COM", MOMENT, None)]
+)
+def test_a_case_where_the_payer_belongs_and_the_times_are_late(payer: str, came: str, number: str | None) -> None:
+    line = f"PV1||I|4N{'|' * 17}{payer}{'|' * 27}{came}\r"
+    bodies, told = made("ADT^A01", "EVN||20261122\r" + line)
+    assert [i["value"] for i in bodies["Encounter"][0].get("identifier", ())] == ([number] if number else [])
+    assert ("PV1#4-20" in told) is bool(number) and ("PV1#4-47" in told) is bool(came)
+
+
 def test_an_admission_where_a_place_belongs() -> None:
     for said in ({"held": MOMENT}, {"was": MOMENT}):
         bodies, told = visit(**said)
