@@ -60,11 +60,13 @@ def cx_key(value: Value, context: Context, argument: str) -> Any:
 def behind_its_type(value: Value) -> tuple[str, str]:
     """The number of a CX, and its type where that stands before it: the name of a document in CX-1
     (`codes/document-names.csv`), and in CX-2, the check digit, more than one has (`PP^X1234567`). As key the name would
-    make one person of all who have such a document."""
-    number = value.text(1)
-    if not number.isalpha() or value.text(5):
+    make one person of all who have such a document. Or behind it, in CX-2 (`1234567^CC`)."""
+    number, behind = value.text(1), value.text(2)
+    if not behind or value.text(5):
         return "", number
-    behind = value.text(2)
+    if not number.isalpha():
+        named = "" if value.text(3) or not behind.isalpha() else codes("document-names").get(behind.upper())
+        return named or "", number
     kind = codes("document-names").get(number.upper()) if len(behind) >= _SHORTEST_NUMBER else None
     return (kind, behind) if kind and any(map(str.isdigit, behind)) else ("", number)
 

@@ -23,6 +23,8 @@ FILE = HERE / "shapes.csv"
 _COLUMNS = ["segment", "field", "shape", "needed", "note", "spec"]
 _LEAST = 2  # fields that hold what they cannot
 _LONGEST = 100  # fields: no segment has more, and the places grow with their square
+_TYPE = 2  # OBX-2
+_NUMBER = "NM"
 _SOURCE = re.compile(r"\b([A-Z][A-Z0-9]{2})-[0-9]")
 
 
@@ -63,9 +65,10 @@ def aligned(message: Message, overlay: str = "") -> tuple[Message, list[Problem]
 
 
 def _as_sent(segment: Segment) -> bool:
-    """Whether a segment is looked at only where a field is empty that is filled here."""
-    empty = _only_without().get(segment.name)
-    return empty is not None and bool(segment.raw_field(empty))
+    """Whether a segment is looked at only where a field is empty that is filled here, not by words for a number."""
+    value = _only_without().get(segment.name)
+    said = segment.raw_field(value) if value is not None else ""
+    return bool(said) and not (segment.raw_field(_TYPE) == _NUMBER and _without_digit(said))
 
 
 def _ways(segment: Segment, shapes: Shapes) -> list[tuple[str, ...]]:
@@ -163,12 +166,19 @@ def _wrong(fields: Sequence[str], shapes: Shapes, delimiters: Delimiters) -> Ite
 
 def _off(fields: Sequence[str], number: int, name: str) -> bool:
     """Whether a day is the other end of a span: an end where its start is missing and a day stands behind it, or a
-    start where its end is missing and a day stands before it, where none belongs (IN1-11 to 14)."""
+    start where its end is missing and a day stands before it, where none belongs (IN1-11 to 14); or a value that is a
+    number by its type (OBX-2) has no digit."""
+    if name == "value":
+        return fields[_TYPE] == _NUMBER and _without_digit(fields[number])
     step = {"start": -1, "end": 1}.get(name)
     if step is None:
         return False
     missing, behind = ("".join(fields[n : n + 1]) for n in (number - step, number + step))
     return not missing and is_day(fields[number]) and is_day(behind)
+
+
+def _without_digit(text: str) -> bool:
+    return not any(map(str.isdigit, text))
 
 
 def _parts(content: str, delimiters: Delimiters) -> list[str]:

@@ -297,6 +297,7 @@ def _by_table(shape: str) -> Callable[[Sequence[str]], bool] | None:
 
 _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "any": lambda parts: False,
+    "value": lambda parts: False,  # by its type only
     "sequence": _no_sequence,
     "moment": _no_time,
     "start": _no_time,

@@ -89,6 +89,7 @@ def lost(line: str, at: int) -> str:
         (IN1, doubled(IN1, 17), 17),
         (IN1, lost(IN1, 14), 14),
         (OBX, doubled(OBX, 5), 5),
+        (OBX.replace("|A|", "||"), lost(OBX.replace("|A|", "||"), 4), 4),
         (WORDS, lost(WORDS, 4), 4),
         (OBR, doubled(OBR, 16), 16),
         (OBR, lost(OBR, 20), 21),

@@ -167,6 +167,9 @@ def test_the_number_of_a_visit_two_fields_late_is_its_number_by_its_type() -> No
     ("sent", "kind", "number", "told"),
     [
         ("PP^X7712345", "PPN", "X7712345", True),
+        ("7712345^CC", "NI", "7712345", True),
+        ("7712345^K", "PI", "7712345", False),
+        ("7712345^CC^ISO", "PI", "7712345", False),
         ("CPF^11144477735", "TAX", "11144477735", True),
         ("DL^88-123456", "DL", "88-123456", True),
         ("PP^4", "PI", "PP", False),  # a check digit
