@@ -76,7 +76,7 @@ def _pass_over(step: Step, segment: Segment, raw: str, work: Work) -> None:
     taken, context = work.done[step.path], work.context
     if raw == NULL or not populated(raw, segment.delimiters):
         return
-    work.passed.append((segment.index, 1 << step.number))
+    work.passed.append((segment.index, step.bit))
     if context.trace is not None:
         context.trace.passed(step.row, segment.index, step.number, taken[1] if taken else None)
     if step.twins and taken is not None and place_of(taken[1]) in step.twins and differs(step, segment, taken, context):

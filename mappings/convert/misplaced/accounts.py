@@ -22,9 +22,11 @@ def as_printed(text: str) -> str:
 def no_account(value: Value) -> bool:
     """Whether PID-18 holds a social security number, CPF or CNS (PID-19, a field early), one of those in PID-3 or, with
     its type or without type and authority, any number of the patient, or a CPF as it is printed: one account of a whole
-    life; or one letter, a
-    marital status (PID-16); or that letter stands in PID-15, PID-16 and 19 are empty, and a bare number here may be the
-    one of PID-19, all a field early. A visit's or account's number among the patient's (PID-3 `AN`) is not his."""
+    life; or one letter, a marital status (PID-16); or that letter stands in PID-15, PID-16 and 19 are empty, and a bare
+    number here may be the one of PID-19, all a field early.
+
+    A visit's or account's number among the patient's (PID-3 `AN`) is not his.
+    """
     if value.source.segment != "PID":
         return False
     if _bare_number_of_the_patient(value) or _all_early(value) or as_printed(value.text(1)):
