@@ -9,6 +9,7 @@ from canonical.extensions import EXTENSIONS
 from mappings.convert.registry import Context, Value, conversion
 from mappings.convert.text import boolean, date, integer, parse_dtm
 
+_NEWBORN = datetime.timedelta(days=31)
 _SEVERAL, _ORDER = 24, 25  # PID
 
 
@@ -34,10 +35,15 @@ def _last_day(context: Context) -> str:
 
 @conversion("birth-time")
 def birth_time(value: Value, context: Context, argument: str) -> Any:
-    """PID-7 with a time of day, as extension beside the date (v2-to-fhir PID-7)."""
+    """PID-7 with a time of day, as extension beside the date (v2-to-fhir PID-7); the midnight with which senders fill
+    up a day is none, but of a newborn."""
     found = parse_dtm(value.whole(), context.zone)
     if not isinstance(found, datetime.datetime):
         return None
+    if found.time() == datetime.time():
+        age = datetime.date.fromisoformat(_last_day(context)) - found.date()
+        if age > _NEWBORN:
+            return None
     return {"extension": [{"url": EXTENSIONS["birth-time"], "valueDateTime": found.isoformat()}]}
 
 

@@ -27,9 +27,10 @@ from mappings.convert.embedded import (
 )
 from mappings.convert.keys import ei, ei_key
 from mappings.convert.markup import marked
-from mappings.convert.misplaced.results import early_document, late_document
+from mappings.convert.misplaced.plausible import misplaced_if
+from mappings.convert.misplaced.results import early_document, late_document, named_document
 from mappings.convert.people import xcn
-from mappings.convert.registry import Context, Value, conversion, gatherer
+from mappings.convert.registry import Context, Value, conversion, gatherer, rescue
 from mappings.convert.text import moment_text
 
 _UNSAID = "/octet-stream"
@@ -216,6 +217,26 @@ def early_document_number(value: Value, context: Context, argument: str) -> Any:
         return None
     context.problems.append(value.sibling(11).problem("field.out-of-place"))
     return ei(value.sibling(11), context, argument)
+
+
+@conversion("named-document-key")
+def named_document_key(value: Value, context: Context, argument: str) -> Any:
+    """TXA-10 as key of the document, where it is its number by what it is called."""
+    return ei_key(value, context, argument) if named_document(value) else None
+
+
+@rescue("named-document")
+def named_document_number(value: Value, context: Context, argument: str) -> Any:
+    """The same as Identifier; it is told."""
+    if not misplaced_if(named_document(value), value, context):
+        return None
+    return ei(value, context, argument)
+
+
+@conversion("must-authenticate")
+def must_authenticate(value: Value, context: Context, argument: str) -> Any:
+    """TXA-10 as reference; none where it is the number of the document."""
+    return None if named_document(value) else xcn(value, context, argument)
 
 
 @conversion("document-relation")

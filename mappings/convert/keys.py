@@ -30,6 +30,7 @@ _SHORTEST_NUMBER = 4
 _MOTHER = "v3-RoleCode|MTH|"
 _REGISTRO = re.compile(r"ANS[-. ]?([0-9]{5}-?[0-9])\Z", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d_]{3}[^\d_]*\Z")
+_OF_ONE = frozenset(("RF1", "OBX", "PRB", "GOL", "PTH"))  # segments whose number is of one thing, not of a day
 _SINGLE_NUMBERS = frozenset((("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3)))
 
 
@@ -172,7 +173,7 @@ def visit_identifier(value: Value, context: Context, argument: str) -> Any:
 def ei_key(value: Value, context: Context, argument: str) -> Any:
     """EI (order, appointment or specimen number) as key; `argument` is its 0203 type: PLAC, FILL…"""
     number = value.text(1)
-    if value.source.segment in ("RF1", "OBX") and no_moment(value, context):  # the number of all of that moment
+    if value.source.segment in _OF_ONE and no_moment(value, context):  # the number of all of that moment
         return None
     if value.source.segment == "PRB" and misplaced_if(without_digit(value), value, context):
         return None

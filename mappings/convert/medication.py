@@ -33,6 +33,7 @@ _NOTES = 9  # RXA-9
 _MAKER = "Fabricante"  # RXA-17, RXD-20
 _SOURCES = re.compile(r"(NIP0*1)?\Z")  # NIP001, also with a zero too many
 _WORDS = re.compile(r"(?=.*[^\W\d_]{4})\S+ .*\S\Z")  # `Dipirona 500 mg`: several, one of them of four letters or more
+_LINE = 2  # digits of the count of a segment
 _MEDICINE = {"RXE": 2, "RXO": 1}
 # LOINC codes of the observations that a vaccination message puts below RXA, and the element they are (CDC guide 2.5.1).
 _VIS_TYPE, _VIS_DATE, _VIS_GIVEN = ("30956-7", "69764-9"), "29768-9", "29769-7"
@@ -111,7 +112,10 @@ def _ingredient(value: Value, context: Context) -> dict[str, Any] | None:
 @conversion("asked-medicine")
 def asked_medicine(value: Value, context: Context, argument: str) -> Any:
     """RXO-1 in words, as Annotation, where the pharmacy's RXE-2 below it names another medicine (2.5.1 §4.14.4): no
-    code in common, nor words that all stand in the other. `argument` is what stands before the words."""
+    code in common, nor words that all stand in the other. `argument` is what stands before the words. The count of a
+    segment before the medicine (`RXO|1|`) names none; told."""
+    if misplaced_if(value.raw.isdigit() and len(value.raw) <= _LINE, value, context):
+        return None
     order = context.above("ORC", value.segment)
     below = [one for one in context.message.named("RXE") if one.index > value.segment.index]
     encoded = next((one for one in below if context.above("ORC", one) is order), None)

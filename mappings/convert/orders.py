@@ -17,8 +17,8 @@ from hl7.er7 import Segment
 from mappings.convert.datatypes import cwe, describe, xtn
 from mappings.convert.decimals import settled
 from mappings.convert.keys import ei, ei_identifier
-from mappings.convert.misplaced.charged import order_for_procedure
-from mappings.convert.misplaced.plausible import no_code, no_service, state_for_group
+from mappings.convert.misplaced.charged import far_off, nothing_charged, order_for_procedure
+from mappings.convert.misplaced.plausible import misplaced_if, no_code, no_service, state_for_group
 from mappings.convert.misplaced.results import orderer_for_material
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import alone, coding_of, tell_own
@@ -119,7 +119,11 @@ def charge_code(value: Value, context: Context, argument: str) -> Any:
     `argument` is the field with the description (FT1-8, PR1-4). FT1-25, the procedure, is a further coding of FT1-7.
     """
     charged = value.source.segment == "FT1"
-    wrong = charged and (no_service(value, context) or order_for_procedure(value, context))
+    wrong = charged and (
+        misplaced_if(nothing_charged(value), value, context)
+        or no_service(value, context)
+        or order_for_procedure(value, context)
+    )
     concept = None if wrong else cwe(value, context, "")
     if concept is None:
         return None
@@ -152,7 +156,7 @@ def single_moment(value: Value, context: Context, argument: str) -> Any:
 def group_number(value: Value, context: Context, argument: str) -> Any:
     """ORC-4 as Identifier: an EI, or from 2.8.2 an EIP with the placer's EI in subcomponents.
 
-    None where it is the order's state, a field early; it is told.
+    None where it is the order's state, a field early, or its urgency; it is told.
     """
     if state_for_group(value):
         context.problems.append(value.problem("field.misplaced"))
@@ -279,7 +283,10 @@ def security(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("quantity")
 def quantity(value: Value, context: Context, argument: str) -> Any:
-    """FT1-10 as Quantity, the sign as sent; a unit behind the number (`2 UN`) is its unit."""
+    """FT1-10 as Quantity, the sign as sent; a unit behind the number (`2 UN`) is its unit. None of a charge that
+    stands far off; told."""
+    if misplaced_if(value.source.segment == "FT1" and far_off(value.segment), value, context):
+        return None
     text, unit = count_and_unit(value.whole())
     plain = settled(text, value, context)
     found = None if plain is None else number(plain)
@@ -322,9 +329,11 @@ def uncounted(value: Value, context: Context, argument: str) -> Any:
 
 def _is_count(value: Value) -> bool:
     """Whether FT1-11 or FT1-9 is the count: FT1-10 (and 11) is empty, and a total of so little would be below the price
-    of one."""
+    of one; a description (FT1-9) of digits alone is it without a price, too."""
     count, price = value.whole(), value.other(_UNIT_PRICE)
     apart = not value.other(10) and (value.source.field == _TOTAL or not value.other(_TOTAL))
+    if apart and not price and value.source.field == _EARLY:
+        return _COUNT.match(count) is not None
     plain = apart and _COUNT.match(count) is not None and _PRICE.match(price) is not None
     return plain and Decimal(price.replace(",", ".")) > int(count)
 

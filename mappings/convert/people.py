@@ -91,11 +91,22 @@ def name_text(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("mother")
 def mother(value: Value, context: Context, argument: str) -> Any:
-    """PID-6, in Brazil the mother's full name, as extension."""
-    if misplaced_if(social(value) is not None, value, context):
+    """PID-6, in Brazil the mother's full name, as extension; none where it is the patient's own again; told."""
+    if misplaced_if(social(value) is not None or _own_name(value), value, context):
         return None
     text = name_text(value, context, argument)
     return {"url": systems.MOTHER_EXTENSION, "valueString": text} if text else None
+
+
+@conversion("mother-name")
+def mother_name(value: Value, context: Context, argument: str) -> Any:
+    """The same as HumanName of who is known by PID-21."""
+    return None if _own_name(value) else _xpn(value, context, "")
+
+
+def _own_name(value: Value) -> bool:
+    """Whether PID-6 is the name of the patient (PID-5) once more, as senders fill it who know no mother."""
+    return bool(value.text(2)) and all(value.text(n) == value.other(5, n) for n in (1, 2, 3))
 
 
 @conversion("social-name")
@@ -113,7 +124,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     would become one. Nor are words in place of a number, or one digit without name and authority. They stay in the
     reference, as an identifier of no register. A further number of whom an earlier repetition told is that one's.
     """
-    if no_actor(value, context) or is_patient(value, context) or not any(c.isalnum() for c in value.raw):
+    if no_actor(value, context) or is_patient(value, context) or not any(c.isalnum() and c != "0" for c in value.raw):
         return None
     sent, value = value, named(spread(value), context)
     if label := no_person(value, context):

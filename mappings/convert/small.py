@@ -13,7 +13,7 @@ from mappings.convert.datatypes import cwe
 from mappings.convert.keys import ei, ei_key, visit_key
 from mappings.convert.misplaced.moments import early_moments
 from mappings.convert.misplaced.plausible import is_house, misplaced_if, no_code, no_moment, no_name, no_place
-from mappings.convert.misplaced.results import late_holder
+from mappings.convert.misplaced.results import late_holder, no_material
 from mappings.convert.people import name_text, organization_number, payor, xcn
 from mappings.convert.periods import moment_or_period
 from mappings.convert.published import coding_of
@@ -159,10 +159,12 @@ def named_person(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("site")
 def site(value: Value, context: Context, argument: str) -> Any:
-    """A body site: a CE, or the CE in the subcomponents of SPS-4 (OBR-15.4)."""
+    """A body site: a CE, or the CE in the subcomponents of SPS-4 (OBR-15.4); none where OBR-15 is a person."""
     component = value.source.component
     if not component:
         return cwe(value, context, argument)
+    if value.raw and no_material(value.segment):  # who reads the orderer tells it
+        return None
     code, text, system = (value.text(component, n) for n in (1, 2, 3))
     if not code and not text:
         return None

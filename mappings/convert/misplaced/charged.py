@@ -12,6 +12,7 @@ from mappings.convert.text import listed
 from mappings.tables.table import codes
 
 _DATE = re.compile(DAY + r"\Z")
+_SUM = re.compile(r"[0-9]{3,}(?:[.,][0-9]{1,4})?\Z|[0-9]+[.,][0-9]{1,4}\Z")
 _PROCEDURE = 25
 _CREDIT = "not-billable"  # codes/hl70017.csv
 
@@ -22,6 +23,22 @@ def shifted_charge(charge: Segment) -> bool:
     if _DATE.match(charge.ask(2)) and _DATE.match(charge.ask(3)[:8]):  # two days where number and batch belong
         return True
     return bool(day) and not _DATE.match(day[:8]) and (kind not in codes("hl70017") or not service)
+
+
+def far_off(charge: Segment) -> bool:
+    """Whether FT1 is so far off that its code and count cannot be known: the kind (FT1-6, table 0017) is an amount, or
+    neither it nor the day (FT1-4) is one."""
+    day, kind = charge.ask(4), charge.ask(6)
+    if not kind or kind in codes("hl70017"):
+        return False
+    return bool(_SUM.match(kind)) or (bool(day) and not _DATE.match(day[:8]))
+
+
+def nothing_charged(value: Value) -> bool:
+    """Whether FT1-7 or 25 says no service, as that of a charge `far_off` does not; one of TUSS or SIGTAP says so by
+    its check digit."""
+    code = value.text(1)
+    return far_off(value.segment) and not is_tuss(code) and not is_sigtap(compact(code))
 
 
 def shared_transaction(value: Value, context: Context) -> bool:

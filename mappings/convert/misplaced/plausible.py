@@ -40,6 +40,7 @@ _NARROWER = (2, 3, 4, 7, 8, 9, 10, 11)  # of a PL: what makes it a place of its 
 _SAYS = re.compile(r"[^\W0_]")
 _CPF_DIGITS = 11
 _CNS_DIGITS = 15
+_PRICE = 23  # OBR-23
 _TYPE = 8  # SCH-8
 SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes of a visit
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
@@ -287,9 +288,9 @@ def urgency_for_number(order: Segment, field: int) -> bool:
 
 
 def state_for_group(value: Value) -> bool:
-    """Whether ORC-4, the number of a group of orders, is the state (table 0038) for which ORC-5 is empty: all orders of
-    that state would be one group."""
-    return value.raw in codes("hl70038") and not value.other(5)
+    """Whether ORC-4, the number of a group of orders, is the state (table 0038) for which ORC-5 is empty, or the
+    urgency: all orders of that state or urgency would be one group."""
+    return (value.raw in codes("hl70038") and not value.other(5)) or urgency_for_number(value.segment, 4)
 
 
 def one_letter(value: Value) -> bool:
@@ -306,11 +307,12 @@ def no_reason(value: Value, context: Context) -> bool:
 def early_result(value: Value) -> bool:
     """Whether OBR-24 is the status (table 0123) for which OBR-25 is empty: OBR-21 has the time of OBR-22, empty too.
 
-    A letter alone may be a section of the house (C for chemistry), and says no status then.
+    A letter alone may be a section of the house (C for chemistry), and says no status then. OBR-23, a price, is it two
+    fields early: none is a letter.
     """
-    if value.other(25) or value.other(22) or not MOMENT.match(value.other(21)):
+    if value.raw not in codes("hl70123") or value.other(25) or value.other(22):
         return False
-    return value.raw in codes("hl70123")
+    return not value.other(24) if value.source.field == _PRICE else bool(MOMENT.match(value.other(21)))
 
 
 def stray_completion(value: Value, context: Context) -> bool:

@@ -18,6 +18,7 @@ _WORD = re.compile(r"[^\W\d_][^\d_]+\Z")
 _NAME = re.compile(r"[^\W\d_][^\W\d_]+(?: [^\W\d_]+)?\Z")  # a word, or two
 _AMOUNT = re.compile(r"\s*(?:<=|>=|<|>)?\s*[+-]?[0-9.,]*[0-9]\s*\Z")
 
+_DOCUMENT = re.compile(r"DOC(?:UMENTO?)?[-_ ]?[0-9][0-9A-Za-z_-]*\Z", re.IGNORECASE)
 _ORIGINAL = frozenset(("T01", "T02"))  # an original document is told
 
 
@@ -114,6 +115,12 @@ def late_document(document: Segment, event: str) -> bool:
         return False
     late = any(document.ask(number) in codes("hl70271") for number in (18, 19))
     return event in _ORIGINAL or (not document.raw_field(17) and late)
+
+
+def named_document(value: Value) -> bool:
+    """Whether TXA-10, who must authenticate, is the number of the document, which has none in TXA-12: it says so
+    (`DOC50001`)."""
+    return not value.other(12) and bool(_DOCUMENT.match(value.raw))
 
 
 def early_document(document: Segment) -> bool:

@@ -54,7 +54,7 @@ _DIET = 38  # PV1-38
 
 @rescue("early-report-status")
 def early_report_status(value: Value, context: Context, argument: str) -> Any:
-    """OBR-24 through `codes/<argument>.csv`, where it is the result's status, a field early; it is told."""
+    """OBR-24 or 23 through `codes/<argument>.csv`, where it is the result's status, a field or two early; told."""
     if not early_result(value):
         return None
     context.problems.append(value.problem("field.misplaced"))
@@ -113,7 +113,7 @@ def early_priority(value: Value, context: Context, argument: str) -> Any:
 
 @rescue("stray-priority")
 def stray_priority(value: Value, context: Context, argument: str) -> Any:
-    """OBR-29, the parent's number, through `codes/<argument>.csv`, where it is the urgency of the order; told."""
+    """OBR-29 or ORC-4, the parent's or the group's number, by `codes/<argument>.csv`, where it is the urgency; told."""
     if not urgency_for_number(value.segment, value.source.field):
         return None
     context.problems.append(value.problem("field.misplaced"))
@@ -132,8 +132,10 @@ def orderer_early(value: Value, context: Context, argument: str) -> Any:
 
 @rescue("early-instant")
 def early_instant(value: Value, context: Context, argument: str) -> Any:
-    """OBR-21, where it is the time of the result (OBR-22), a field early as the status in OBR-24 shows."""
-    return instant(value, context, "") if early_result(value.sibling(24)) else None
+    """OBR-21 or 20, where it is the time of the result (OBR-22), a field or two early as the status in OBR-24 or 23
+    shows."""
+    shows = early_result(value.sibling(value.source.field + 3)) and is_time(value.raw)
+    return instant(value, context, "") if shows else None
 
 
 @conversion("stray-visit-key")

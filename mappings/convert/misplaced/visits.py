@@ -91,15 +91,15 @@ def person_for_place(value: Value, context: Context) -> bool:
 
 def late_visit(value: Value) -> bool:
     """Whether the number of the visit (PV1-19) stands bare in PV1-20, the financial class, a field late, as the rest of
-    the segment does: PV1-44 is empty, and PV1-19 a class or a service (`OP`), or empty beside a long number, or one of
-    letters and digits where a moment shows that the times are late, too."""
+    the segment does: PV1-44 is empty, and PV1-19 a class or a service (`OP`), or empty beside a long number, or it, or
+    letters alone (`EN`), beside one of letters and digits where a moment shows that the times are late, too."""
     before, here = value.other(19).upper(), value.other(20)
     if value.source.segment != "PV1" or value.other(44):
         return False
-    if before:
-        return before in SERVICES and bool(_NUMBERED_LONG.match(here))
+    if before in SERVICES:
+        return bool(_NUMBERED_LONG.match(here))
     late = bool(_CASE.match(here)) and any(MOMENT.match(value.segment.raw_field(n)) for n in (45, *_AMOUNTS))
-    return late or bool(_LONGER.match(here))
+    return late and before.isalpha() if before else late or bool(_LONGER.match(here))
 
 
 def counted_visit(value: Value) -> bool:
