@@ -149,7 +149,8 @@ def read(raw: bytes, *, fixed_charset: str = "", fallback_charset: str = "cp1252
         return Problem("er7.no-header", "MSH")
     slip = next(each for each in _SLIPS if text.startswith(each[0])) if text.startswith(_SLIPPED) else None
     if slip:  # programs and pages double the backslash of MSH-2 or lose it
-        text = slip[1] + (_DOUBLED.sub(r"\\\1\\", text[len(slip[0]) :]) if slip is _SLIPS[0] else text[len(slip[0]) :])
+        behind = text[len(slip[0]) :]
+        text = slip[1] + (_DOUBLED.sub(r"\\\1\\", behind) if slip == _SLIPS[0] else behind)
     delimiters = read_delimiters(text[:_EDGE], decoded.name)
     if isinstance(delimiters, Problem):
         return delimiters

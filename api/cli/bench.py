@@ -20,8 +20,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Run and print; the ratio is what counts."""
+    from api.native import finder
     from bench import runner
 
+    if not given.json:
+        output.say(f"compiled modules: {'yes' if finder.started() else 'no'}")
     for name in given.name or runner.names():
         if not given.json:
             output.say(name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.cli import output
+from api.native import build, finder
 
 if TYPE_CHECKING:
     from hub.seed import Keys
@@ -53,4 +54,6 @@ def _welcome(addresses: dict[str, str], keys: Keys) -> None:
             output.say(f"  client   {tenant}.trial, secret {keys.secret}")
     else:
         output.say("  tenants  ./ponte tenant list; ./ponte tenant add makes one")
+    if finder.state(build.FOLDER) == "old":
+        output.say("  slower   the sources changed since they were compiled: ./ponte compile")
     output.say("Ctrl-C stops it.")

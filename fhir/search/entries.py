@@ -132,7 +132,7 @@ def _probe(probe: Probe, content: Any, zone: ZoneInfo, found: dict[Found, None])
             _identified(codes, value, zone, found)
 
 
-def _beside(probe: Probe, value: dict[str, Any], zone: ZoneInfo, found: dict[Found, None]) -> None:
+def _beside(probe: Probe, value: dict[str, Any] | str, zone: ZoneInfo, found: dict[Found, None]) -> None:
     """What the element says besides: to modifiers, and in base units."""
     for suffix, kind, reading in probe.beside:
         for columns in reading(probe.type, value, zone):

@@ -89,6 +89,7 @@ def about(settings: Settings) -> Made:
         "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": sys.version.split()[0],
         "platform": platform.platform(),
+        "compiled_modules": "ponte_native__mypyc" in sys.modules,
         "processors": os.cpu_count(),
         "revision_of_code": migrate.head(),
         "environment": dict(sorted(given.items())),

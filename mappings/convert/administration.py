@@ -234,7 +234,7 @@ def _identity_card(value: Value, context: Context) -> dict[str, Any] | None:
     if match is None or sum(map(str.isdigit, match[1])) == _LICENCE_DIGITS:
         return None
     behind = _ISSUER.match(match[2] or value.text(2).upper())
-    issued = behind is not None and behind[1] in context.codes("rg-orgao") and behind[2] in (None, *STATES)
+    issued = behind is not None and behind[1] in context.codes("rg-orgao") and (not behind[2] or behind[2] in STATES)
     if not issued and (match[2] or not _PRINTED_CARD.match(match[1])):
         return None
     authority = "-".join(part for part in behind.groups() if part) if issued and behind else context.sender

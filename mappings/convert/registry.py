@@ -229,12 +229,12 @@ class Value:
         self.segment.asked |= 1 << number
         return [Value(raw, place(self.segment.name, number), self.segment) for raw in self.segment.repetitions(number)]
 
-    def problem(self, code: str, /, component: int = 0, **args: str) -> Problem:
+    def problem(self, finding: str, /, component: int = 0, **args: str) -> Problem:
         """A finding at this place, or at a component of it."""
         place = f"{self.segment.name}#{self.segment.index}-{self.source.field}"
         if component := component or self.source.component:
             place += f".{component}"
-        return Problem(code, place, args=tuple(args.items()))
+        return Problem(finding, place, args=tuple(args.items()))
 
 
 @cache

@@ -24,8 +24,9 @@ DAY_FIRST = "day-first"
 _KNOWN = {"title": str, "ignored": dict, "records": list, "extend": list, "dates": str}
 _EXTEND = {"record", "messages", "tables", "follow", "lead"}
 _RECORD = {item.name for item in dataclasses.fields(RecordPlan)} - {"overlay"} | {"messages"}
-_NOT_LISTS = {item.name for item in dataclasses.fields(RecordPlan) if item.type == "str"}
-_FLAGS = {item.name for item in dataclasses.fields(RecordPlan) if item.type == "bool"}
+_NEEDED = ("name", "type", "anchor")
+_NOT_LISTS = {*_NEEDED, *(item.name for item in dataclasses.fields(RecordPlan) if isinstance(item.default, str))}
+_FLAGS = {item.name for item in dataclasses.fields(RecordPlan) if isinstance(item.default, bool)}
 
 
 @dataclass(slots=True)
@@ -135,7 +136,7 @@ def _record(row: dict[str, Any], place: str, name: str, wrong: Wrong) -> tuple[t
         expected = bool if key in _FLAGS else str if key in _NOT_LISTS else list
         if not isinstance(value, expected):
             raise wrong(f"{place}.{key}", "is of the wrong kind")
-    for key in ("name", "type", "anchor", "tables"):
+    for key in (*_NEEDED, "tables"):
         if not row.get(key):
             raise wrong(place, f"{key} is missing")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
