@@ -221,7 +221,7 @@ def early_document_number(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("named-document-key")
 def named_document_key(value: Value, context: Context, argument: str) -> Any:
-    """TXA-10 as key of the document, where it is its number by what it is called."""
+    """TXA-10, 14 or 15 as key of the document, where it is its number by what it is called."""
     return ei_key(value, context, argument) if named_document(value) else None
 
 

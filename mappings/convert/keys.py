@@ -31,6 +31,7 @@ _MOTHER = "v3-RoleCode|MTH|"
 _REGISTRO = re.compile(r"ANS[-. ]?([0-9]{5}-?[0-9])\Z", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d_]{3}[^\d_]*\Z")
 _OF_ONE = frozenset(("RF1", "OBX", "PRB", "GOL", "PTH"))  # segments whose number is of one thing, not of a day
+_APPOINTMENTS = frozenset(("SCH", "ARQ"))
 _SINGLE_NUMBERS = frozenset((("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3)))
 
 
@@ -175,7 +176,8 @@ def ei_key(value: Value, context: Context, argument: str) -> Any:
     number = value.text(1)
     if value.source.segment in _OF_ONE and no_moment(value, context):  # the number of all of that moment
         return None
-    if value.source.segment == "PRB" and misplaced_if(without_digit(value), value, context):
+    of_many = value.source.segment == "PRB" or (argument == "PGN" and value.source.segment in _APPOINTMENTS)
+    if of_many and misplaced_if(without_digit(value), value, context):
         return None
     if _further_number(value):
         context.problems.append(value.problem("structure.repetition-lost", target="@key"))

@@ -8,7 +8,7 @@ from canonical import codes as systems
 from canonical.records import Key
 from mappings.convert.councils import professional_key
 from mappings.convert.datatypes import cwe
-from mappings.convert.misplaced.plausible import is_person, misplaced_if
+from mappings.convert.misplaced.plausible import is_person, misplaced_if, without_digit
 from mappings.convert.people import human_name, xpn
 from mappings.convert.periods import period
 from mappings.convert.registry import Context, Value, conversion
@@ -42,9 +42,10 @@ def specialty(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("license-key")
 def license_key(value: Value, context: Context, argument: str) -> Any:
-    """PLN of PRA-6: number, register (CRM, COREN…) and state."""
+    """PLN of PRA-6: number, register (CRM, COREN…) and state. A word without a digit (a speciality, a field late) is
+    none: all of that speciality would be one professional; told."""
     number = value.text(1)
-    if not number:
+    if not number or misplaced_if(without_digit(value), value, context):
         return None
     kind, state = value.text(2).upper(), value.text(3)
     return professional_key(context, number, kind, ("", state, state), "LN")

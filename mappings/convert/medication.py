@@ -19,6 +19,7 @@ from mappings.convert.misplaced.pharmacy import (
     no_prescription,
 )
 from mappings.convert.misplaced.plausible import NAMES, is_person, misplaced_if, no_moment, stray_completion
+from mappings.convert.misplaced.results import named_document
 from mappings.convert.orders import charge_code
 from mappings.convert.people import actor, xcn
 from mappings.convert.periods import moment_or_period
@@ -165,7 +166,7 @@ def order_named(value: Value, context: Context, argument: str) -> Any:
     if value.source.segment == "TXA" and value.text(1).upper() in context.codes("hl70271"):  # the status, too early
         context.problems.append(value.problem("field.misplaced"))
         return None
-    if misplaced_if(_person_for_number(value), value, context):
+    if misplaced_if(_person_for_number(value), value, context) or named_document(value):
         return None
     key = ei_key(value, context, number_type)
     if key is None:

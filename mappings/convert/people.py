@@ -13,6 +13,7 @@ from mappings.convert.councils import further, numbered, qualifications, tell_wr
 from mappings.convert.datatypes import period_of, xad, xtn
 from mappings.convert.keys import registro_beside
 from mappings.convert.misplaced.plausible import misplaced, misplaced_if, no_actor, no_department, no_name
+from mappings.convert.misplaced.results import early_address
 from mappings.convert.misplaced.services import no_professional
 from mappings.convert.misplaced.visits import is_patient, stray_visit
 from mappings.convert.one_professional import add, told_before
@@ -324,6 +325,8 @@ def producer(value: Value, context: Context, argument: str) -> Any:
 def payor(value: Value, context: Context, argument: str) -> Any:
     """IN1-3 with the name of IN1-4: the payer as Organization, by its registro ANS where that was sent."""
     number, kind, authority, name = value.text(1), value.text(5).upper(), value.text(4), value.other(4)
+    if misplaced_if(early_address(value.sibling(4)), value.sibling(4), context):
+        name = ""
     if not number.strip("0"):  # `0` is no payer: a house's SUS and its private patients have it both
         return {"type": "Organization", "display": name} if name else None
     system, compact = systems.identifier_system(kind, authority or context.sender, value.text(4, 2), number)

@@ -14,9 +14,10 @@ from typing import Any
 from canonical.problem import Problem
 from mappings.convert.durations import UNITS, duration, unit_of_time
 from mappings.convert.misplaced.moments import early_moments
+from mappings.convert.misplaced.plausible import URGENCIES
 from mappings.convert.periods import moment_or_period, period
 from mappings.convert.published import coding_of
-from mappings.convert.registry import Context, Value, conversion
+from mappings.convert.registry import Context, Value, conversion, rescue
 from mappings.convert.text import listed, number
 from mappings.tables.table import Source
 
@@ -81,7 +82,7 @@ def told(value: Value) -> Told:
     urgency = value.text(6).upper().strip()
     stray = value.text(6) if urgency in OFTEN or EVERY.match(urgency) else ""  # how often, as priority
     return Told(
-        pattern=stray if begun else value.text(2) or stray,
+        pattern=stray if begun else ("" if urgent_pattern(value) else value.text(2)) or stray,
         pattern_text="",
         pattern_system="",
         every="",
@@ -96,6 +97,20 @@ def told(value: Value) -> Told:
         condition=condition,
         text=text,
     )
+
+
+def urgent_pattern(value: Value) -> bool:
+    """Whether the interval of a TQ (TQ-2) is the urgency, in a word (`^STAT`), which belongs in TQ-6."""
+    return value.text(2).upper() in URGENCIES and not value.text(6)
+
+
+@rescue("urgent-pattern")
+def urgency_for_pattern(value: Value, context: Context, argument: str) -> Any:
+    """Such an urgency through `codes/<argument>.csv`; it is told."""
+    if not urgent_pattern(value):
+        return None
+    context.problems.append(value.problem("field.misplaced"))
+    return context.codes(argument).get(URGENCIES[value.text(2).upper()]) or None
 
 
 def _of_tq1(value: Value) -> Told:

@@ -67,7 +67,7 @@ def misplaced(value: Value, context: Context) -> bool:
     raw = value.raw
     coded = ("HL7" in raw and _TABLE.match(value.text(3))) or ("I" in raw and _DIAGNOSES.match(value.text(3)))
     abroad = raw[:1] == "+" and _ABROAD.match(raw)
-    if coded or abroad or (len(raw) > 11 and _only_moments(value)) or _is_telephone(value):
+    if coded or abroad or (len(raw) > 11 and _only_moments(value)) or is_telephone(value):
         context.problems.append(value.problem("field.misplaced"))
         return True
     return False
@@ -109,7 +109,7 @@ def no_name(value: Value, context: Context) -> bool:
 
 def no_address(value: Value, context: Context) -> bool:
     """Whether an XAD holds a date or a telephone; told."""
-    return misplaced_if(is_time(value.raw) or _is_telephone(value), value, context)
+    return misplaced_if(is_time(value.raw) or is_telephone(value), value, context)
 
 
 def no_department(value: Value, context: Context) -> bool:
@@ -357,7 +357,7 @@ def visit_for_patient(value: Value) -> bool:
     return any(other.text(1) and other.text(5) not in VISITS for other in value.siblings(value.source.field))
 
 
-def _is_telephone(value: Value) -> bool:
+def is_telephone(value: Value) -> bool:
     """Whether an XTN stands there: a use of table 0201 or nothing before it, then an equipment of table 0202."""
     return value.text(3) in PHONES and (value.text(2) in USES or not (value.text(1) or value.text(2)))
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from canonical.codes import V2
 from hl7.er7 import Segment
-from mappings.convert.misplaced.plausible import MOMENT, TITLES, is_person, is_time, urgency_for_number
+from mappings.convert.misplaced.plausible import MOMENT, TITLES, is_person, is_telephone, is_time, urgency_for_number
 from mappings.convert.published import holds
 from mappings.convert.registry import Value
 from mappings.convert.text import listed
 from mappings.tables.table import Source, codes
 
+_PAYER, _TO_CODE = 4, 4  # IN1-4; the separators before XAD-5
 _MATERIAL = 15  # OBR-15
 _WORD = re.compile(r"[^\W\d_][^\d_]+\Z")
 _NAME = re.compile(r"[^\W\d_][^\W\d_]+(?: [^\W\d_]+)?\Z")  # a word, or two
@@ -56,6 +57,16 @@ def late_holder(insurance: Segment) -> bool:
     born, holder = insurance.raw_field(19), insurance.raw_field(17)
     late = insurance.raw_field(18).isalpha() and is_time(born)
     return insurance.name == "IN1" and late and insurance.delimiters.component in holder
+
+
+def early_address(value: Value) -> bool:
+    """Whether IN1-4, the payer's name, is its address, a field early, as the telephone in IN1-5 shows: five components
+    and more, with a postal code and nothing of a number of an organization."""
+    here = value.source.segment == "IN1" and value.source.field == _PAYER
+    parts = value.raw.count(value.delimiters.component)
+    return (
+        here and parts >= _TO_CODE and any(map(str.isdigit, value.text(5))) and is_telephone(value.sibling(_PAYER + 1))
+    )
 
 
 def no_material(order: Segment) -> bool:
@@ -118,9 +129,9 @@ def late_document(document: Segment, event: str) -> bool:
 
 
 def named_document(value: Value) -> bool:
-    """Whether TXA-10, who must authenticate, is the number of the document, which has none in TXA-12: it says so
-    (`DOC50001`)."""
-    return not value.other(12) and bool(_DOCUMENT.match(value.raw))
+    """Whether TXA-10, who must authenticate, or TXA-14 or 15, an order, is the number of the document (TXA-12, empty):
+    it says so (`DOC50001`)."""
+    return value.source.segment == "TXA" and not value.other(12) and bool(_DOCUMENT.match(value.raw))
 
 
 def early_document(document: Segment) -> bool:
