@@ -36,7 +36,7 @@ def aligned(message: Message, overlay: str = "") -> tuple[Message, list[Problem]
     moved: dict[int, Segment] = {}
     told: list[Problem] = []
     known = _shapes()
-    own = _of_overlay(overlay) if overlay else frozenset()
+    own = of_overlay(overlay) if overlay else frozenset()
     for segment in message.segments:
         shapes = known.get(segment.name)
         if shapes is None or segment.name in own or _as_sent(segment):
@@ -232,7 +232,7 @@ def _only_without() -> dict[str, int]:
 
 
 @cache
-def _of_overlay(name: str) -> frozenset[str]:
+def of_overlay(name: str) -> frozenset[str]:
     """The segments of which an overlay has rows, or has codes in a table that their shapes tell by."""
     folder = overlay_folder(name)
     rows = [path.read_text(encoding="utf-8-sig") for path in folder.glob("hl7/*.csv") if path.stem != "ignored"]

@@ -16,6 +16,7 @@ from mappings.reading import kinship
 from mappings.reading.account import Account, close, close_whole
 from mappings.reading.aligned import aligned
 from mappings.reading.dated import dated
+from mappings.reading.emptied import emptied
 from mappings.reading.grouping import Grouper, Occurrence
 from mappings.reading.inheriting import in_turn
 from mappings.reading.mentions import one_person
@@ -61,10 +62,11 @@ def translate(
         return Translation(
             [], [Problem("type.unmapped", "MSH-9", args=(("type", message.type[:20]),))], account, message
         )
+    message, empty = emptied(message, site.overlay)
     message, days = dated(message, plan.dates)
     message, shifts = aligned(message, site.overlay)
     context = Context(message, zone, prefix, site)
-    context.problems += days + shifts
+    context.problems += empty + days + shifts
     context.trace, context.event = trace, kind.partition("^")[2]
     occurrences = Grouper(plan, prefix).walk(message)
     works = [work for occurrence in occurrences if (work := _worked(occurrence, context)) is not None]
