@@ -101,7 +101,10 @@ class Message:
         """The first segment called `name`, or None."""
         names = self._names
         if names is None:
-            return next((one for one in self.segments if one.name == name), None)
+            for one in self.segments:
+                if one.name == name:
+                    return one
+            return None
         return self._at(names.index(name)) if name in names else None
 
     def text(self, name: str, number: int, component: int = 1, sub: int = 1) -> str:
