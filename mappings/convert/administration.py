@@ -138,11 +138,12 @@ def animal(value: Value, context: Context, argument: str) -> Any:
 def race(value: Value, context: Context, argument: str) -> Any:
     """PID-10 as raça/cor of the IBGE (BR Core extension raca-br-ips); other countries' races are not guessed, nor is a
     bare letter: B is Branca here and Black elsewhere, and the overlay of a sender knows which. `4`, Amarela here, is
-    told where MSH-17 names another country."""
+    told where MSH-17, or the patient's address, names another country."""
     text = value.text(1)
     if not text:
         return None
-    abroad = context.message.header.text(17).upper() not in _BRAZIL
+    lives = {country for address in value.siblings(11) if (country := address.text(6).upper()).isalpha()} - set(STATES)
+    abroad = context.message.header.text(17).upper() not in _BRAZIL or (bool(lives) and lives.isdisjoint(_BRAZIL))
     target = None if abroad else meant(context.codes("br-raca"), value)
     if target is None:
         context.problems.append(value.problem("code.unmapped", table="br-raca", code=text[:20]))

@@ -23,7 +23,7 @@ from mappings.convert.addresses import (
     without_postal_state,
 )
 from mappings.convert.keys import behind_its_type, cx_key, is_name
-from mappings.convert.misplaced.nothing import no_contact, somebodys, without_nothing
+from mappings.convert.misplaced.nothing import in_one_part, no_contact, somebodys, without_nothing
 from mappings.convert.misplaced.plausible import (
     misplaced_if,
     no_address,
@@ -196,7 +196,7 @@ def district(value: Value, context: Context, argument: str) -> Any:
 def xtn(value: Value, context: Context, argument: str) -> Any:
     """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4, also where XTN-1 or the
     unformatted number (XTN-12) has it; `argument` the use."""
-    if no_contact(value, context):
+    if (value := in_one_part(value, context)) and no_contact(value, context):
         return None
     if no_number(value, context) or misplaced_if(address_for_number(value, context), value, context):
         return None

@@ -28,7 +28,7 @@ from mappings.convert.embedded import (
 from mappings.convert.keys import ei, ei_key
 from mappings.convert.markup import marked
 from mappings.convert.misplaced.plausible import misplaced_if
-from mappings.convert.misplaced.results import early_document, late_document, named_document
+from mappings.convert.misplaced.results import early_document, late_document, lost_document, named_document
 from mappings.convert.people import xcn
 from mappings.convert.registry import Context, Value, conversion, gatherer, rescue
 from mappings.convert.text import moment_text
@@ -227,8 +227,9 @@ def named_document_key(value: Value, context: Context, argument: str) -> Any:
 
 @rescue("named-document")
 def named_document_number(value: Value, context: Context, argument: str) -> Any:
-    """The same as Identifier; it is told."""
-    if not misplaced_if(named_document(value), value, context):
+    """The same as Identifier; it is told, as is a number there that may be the document's."""
+    named = named_document(value)
+    if not misplaced_if(named or lost_document(value), value, context) or not named:
         return None
     return ei(value, context, argument)
 

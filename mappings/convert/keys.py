@@ -85,7 +85,10 @@ def printed_cpf(value: Value, context: Context, argument: str) -> Key | None:
 
 def is_name(value: Value) -> bool:
     """Whether a number of the patient (PID-2 to 4) is the name, a field or more early: words alone, with others where
-    the check digit belongs. As key it would make one person of all of that surname."""
+    the check digit belongs. As key it would make one person of all of that surname. Or whether PV1-5, the number of a
+    pre-admission, is a person: a check digit and its method are no surname and given name."""
+    if (value.source.segment, value.source.field) == ("PV1", 5):
+        return len(value.text(2)) > 1 and all(_WORDS.match(value.text(n)) for n in (2, 3))
     words = _WORDS.match(value.text(1)) and _WORDS.match(value.text(2))
     return bool(words) and value.source.segment == "PID" and not any(value.text(n) for n in range(4, 8))
 

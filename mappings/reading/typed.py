@@ -6,6 +6,7 @@ another field, some separators off, may go without a word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -13,18 +14,21 @@ from canonical.problem import Problem
 from hl7.er7 import Segment
 from hl7.versions.table import version_named
 from mappings.convert.misplaced.nothing import says_nothing
-from mappings.convert.misplaced.plausible import MOMENT, is_person
+from mappings.convert.misplaced.plausible import BARE_DAY, MOMENT, is_person
 from mappings.convert.registry import Value
 from mappings.tables.table import Source
 
 _VERSION = "2.5.1"  # it types what later versions withdraw
 _OF_THE_DOOR = frozenset(("MSH", "EVN", "MFI", "BHS", "FHS", "DSC"))
 _CODE = 20  # characters: the length of IS (2.5.1 §2.A.36)
+_LONG_NUMBER = re.compile(
+    r"[0-9]{12,}\Z|0[0-9]{8,}\Z|[A-Z]+[0-9]{6,}\Z"
+)  # of a card or an account: no amount, no count
 _LONGEST = 80  # characters: a content that is longer is no time, name or number
 
 
 def _no_amount(parts: Sequence[str]) -> bool:
-    return bool(MOMENT.match(parts[0])) or _wordy(parts[0])
+    return bool(MOMENT.match(parts[0])) or _wordy(parts[0]) or bool(_LONG_NUMBER.match(parts[0]))
 
 
 def _no_day(parts: Sequence[str]) -> bool:
@@ -37,7 +41,8 @@ def _no_code(parts: Sequence[str]) -> bool:
 
 def _no_short_code(parts: Sequence[str]) -> bool:
     numbered = len(parts) > 4 and any(map(str.isdigit, parts[0])) and not any(parts[1:3])  # a CX with its type
-    return numbered or _no_code(parts) or (len(parts) == 1 and len(parts[0]) > _CODE and " " in parts[0])
+    day = len(parts) == 1 and bool(BARE_DAY.match(parts[0]))
+    return numbered or day or _no_code(parts) or (len(parts) == 1 and len(parts[0]) > _CODE and " " in parts[0])
 
 
 def _no_number(parts: Sequence[str]) -> bool:

@@ -21,16 +21,18 @@ _COLUMNS = ["fields", "contents", "unless", "note", "spec"]
 _DIGITS = re.compile(r"(?:19|20)[0-9]{12}\Z")
 _PATTERN = re.compile(r"[*?\[]")
 _NOTHING = r"(?!)"
-_TRIED = frozenset(("@time", "@impossible", "@due"))
+_UUID = re.compile(r"[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}\Z", re.IGNORECASE)
+_TRIED = frozenset(("@time", "@impossible", "@due", "@words", "@uuid"))
 _LONGEST = 80  # characters of a content that is looked at: the words are few
 
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """Contents of a row, in capitals without accents: `words`, a `pattern` where `*` stood for anything, and what is
-    `tried`: `@time` for a day or moment, `@impossible` for the digits of one that cannot be, `@due` for a day and an
-    urgency (table 0485), `@of:table` for a code or word of a table alone, `@no:shape` for what a shape cannot be
-    (`shapes.py`); they count only where what `unless` names is empty."""
+    """Contents of a row, in capitals without accents: `words`, a `pattern` where `*` stood for anything, and
+    what is `tried`: `@time` for a day or moment, `@impossible` for the digits of one that cannot be, `@due` for
+    a day and an urgency (table 0485), `@words` for a content without a digit, `@uuid` for a UUID, `@of:table`
+    for a code or word of a table alone, `@no:shape` for what a shape cannot be (`shapes.py`); they count only
+    where what `unless` names is empty."""
 
     words: frozenset[str]
     pattern: re.Pattern[str]
@@ -73,6 +75,10 @@ def _is(content: str, value: Value) -> bool:
         return bool(_DIGITS.match(value.raw)) and not is_time(value.raw)
     if content == "@due":
         return is_time(value.text(1)) and value.text(2).upper() in URGENCIES and not value.text(3)
+    if content == "@words":
+        return not any(map(str.isdigit, value.raw))
+    if content == "@uuid":
+        return bool(_UUID.match(value.raw))
     if content.startswith("@no:"):
         tells = cannot(content.removeprefix("@no:"))
         return tells is not None and tells(value.raw.split(value.delimiters.component))

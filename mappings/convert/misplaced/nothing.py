@@ -60,6 +60,18 @@ def no_contact(value: Value, context: Context) -> bool:
     return True
 
 
+def in_one_part(value: Value, context: Context) -> Value:
+    """An XTN whose first parts are digits alone, area and number (`53^32221234`, `0^06128764`), put
+    together: no use or kind of a telephone is digits. It is told; any other as it is."""
+    second, third = value.text(2), value.text(3)
+    if not second.isdigit() or not value.text(1).isdigit() or (third and not third.isdigit()):
+        return value
+    context.problems.append(value.problem("field.out-of-place"))
+    parts = value.raw.split(value.delimiters.component)
+    said = " ".join(part.strip() for part in parts[:3] if part.strip("0 "))
+    return Value(value.delimiters.component.join((said, "", "", *parts[3:])), value.source, value.segment)
+
+
 def somebodys(number: str, value: Value, context: Context) -> str:
     """The number of an XTN beside an e-mail; none where it is nobody's, which is told."""
     if not number or not no_telephone(number):

@@ -20,6 +20,7 @@ _NAME = re.compile(r"[^\W\d_][^\W\d_]+(?: [^\W\d_]+)?\Z")  # a word, or two
 _AMOUNT = re.compile(r"\s*(?:<=|>=|<|>)?\s*[+-]?[0-9.,]*[0-9]\s*\Z")
 
 _DOCUMENT = re.compile(r"DOC(?:UMENTO?)?[-_ ]?[0-9][0-9A-Za-z_-]*\Z", re.IGNORECASE)
+_BESIDE = frozenset((11, 21))
 _ORIGINAL = frozenset(("T01", "T02"))  # an original document is told
 
 
@@ -129,9 +130,19 @@ def late_document(document: Segment, event: str) -> bool:
 
 
 def named_document(value: Value) -> bool:
-    """Whether TXA-10, who must authenticate, or TXA-14 or 15, an order, is the number of the document (TXA-12, empty):
-    it says so (`DOC50001`)."""
-    return value.source.segment == "TXA" and not value.other(12) and bool(_DOCUMENT.match(value.raw))
+    """Whether TXA-10, who must authenticate, TXA-11, who typed, TXA-14 or 15, an order, or TXA-21, why it changed,
+    is the number of the document (TXA-12, empty): it says so (`DOC50001`)."""
+    here = value.source.segment == "TXA" and not value.other(12) and not value.text(3)
+    return here and bool(_DOCUMENT.match(value.text(1)))
+
+
+def lost_document(value: Value) -> bool:
+    """Whether TXA-11, who typed, or TXA-21, why it changed, is a number without a name, while the document has none in
+    TXA-12, where the standard asks for one, nor in TXA-13: it may be the document's."""
+    document = value.segment
+    if value.source.field not in _BESIDE or any(document.ask(n) for n in (12, 13)) or early_document(document):
+        return False
+    return any(map(str.isdigit, value.text(1))) and not value.text(3) and " " not in value.text(1)
 
 
 def early_document(document: Segment) -> bool:

@@ -15,6 +15,7 @@ from mappings.convert.keys import ei, ei_key
 from mappings.convert.medication import labelled, medication
 from mappings.convert.misplaced.pharmacy import medicine_for_dose
 from mappings.convert.misplaced.plausible import (
+    BARE_DAY,
     MOMENT,
     ROUTES,
     UNITS,
@@ -208,8 +209,11 @@ def admission_early(value: Value, context: Context, argument: str) -> Any:
 
 @rescue("among-amounts")
 def stands_among_amounts(value: Value, context: Context, argument: str) -> Any:
-    """PV1-46 to 49, amounts, as dateTime, where the `start` or `end` of the visit stands there; it is told."""
+    """PV1-46 to 49, amounts, as dateTime, where the `start` or `end` of the visit stands there; it is told, and a bare
+    day there in a discharge (A03) without a time, which an amount may be."""
     found = among_amounts(value)
+    lost = found is None and context.message.type == "ADT^A03" and bool(BARE_DAY.match(value.raw))
+    misplaced_if(lost, value, context)
     if found is None or value.source.field != found[argument == "end"]:
         return None
     context.problems.append(value.problem("field.misplaced"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from canonical.identity import fold
 from mappings.convert.misplaced.plausible import BARE_DAY, DAY, MOMENT, SERVICES, misplaced_if
 from mappings.convert.registry import Context, Value
 
@@ -77,7 +78,7 @@ _SHORTEST = 4  # characters of a number that says whose it is
 
 def person_for_place(value: Value, context: Context) -> bool:
     """Whether an earlier or a temporary place (PV1-6, 11) is a person whom the message names elsewhere: by number and
-    both names, or by the number alone. The number is no place's then; it is told."""
+    both names, or by the number alone; or behind letters of the names. The number is no place's; it is told."""
 
     def named() -> set[tuple[str, str, str]]:
         found = [(s, n) for kind, fields in _PEOPLE.items() for s in context.message.named(kind) for n in fields]
@@ -86,7 +87,17 @@ def person_for_place(value: Value, context: Context) -> bool:
     here = (value.text(1), value.text(2), value.text(3))
     people = context.once("people by number and names", named)
     alone = value.raw == here[0] and len(here[0]) >= _SHORTEST and here[0] in {person[0] for person in people}
-    return misplaced_if(here in people or alone, value, context)
+    return misplaced_if(here in people or alone or _called_by_name(*here), value, context)
+
+
+def _called_by_name(code: str, surname: str, given: str) -> bool:
+    """Whether letters before two names are made of these, as sign-on names are: both initials, or an initial with the
+    surname (`LC`, `lcosta`, `costal`). No ward is called by its room and bed."""
+    letters, names = fold(code).casefold(), [fold(name).casefold() for name in (surname, given)]
+    if not code.isalpha() or not all(len(name) > 1 and name.replace(" ", "").isalpha() for name in names):
+        return False
+    last, first = (name.replace(" ", "") for name in names)
+    return letters in {first[0] + last[0], last[0] + first[0], first[0] + last, last + first[0], first + last}
 
 
 def late_visit(value: Value) -> bool:

@@ -130,7 +130,7 @@ ELSEWHERE: list[tuple[str, tuple[str, ...], str, str, str | None, tuple[str, str
     ("ADT^A01", ("PV1||I|UTI^1||||445566^Reis^Nora||||||||||V123456",), "Encounter", "V123456", "V123456", ("field.out-of-place", "PV1#3-17")),
     ("MDM^T02", ("TXA|1|HP|TX|||||||||D7|||||AU", NOTED), "DocumentReference", "D7", "D7", None),
     ("MDM^T02", ("TXA|1|HP|TX||||||||D7|||||AU", NOTED), "DocumentReference", "D7", "D7", ("field.out-of-place", "TXA#3-11")),
-    ("MDM^T02", ("TXA|1|HP|TX||||||||D7||||||AU", NOTED), "DocumentReference", "D7", None, None),
+    ("MDM^T02", ("TXA|1|HP|TX||||||||D7||||||AU", NOTED), "DocumentReference", "D7", None, (TOLD, "TXA#3-11")),
 ]  # fmt: skip
 
 

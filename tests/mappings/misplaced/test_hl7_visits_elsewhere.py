@@ -162,7 +162,7 @@ def test_a_card_holder_of_whom_nothing_is_said_is_nobody() -> None:
     assert "RelatedPerson" not in bodies
     coverage = bodies["Coverage"][0]
     assert "order" not in coverage  # a reference to who is not made goes with the bundle
-    assert told == {"IN1#5-16", "IN1#5-17", "IN1#5-22"}
+    assert told == {"IN1#5-16", "IN1#5-17", "IN1#5-22", "IN1#5-23"}
 
 
 @pytest.mark.parametrize("sent", ["D1^Reis^Nora^^^^^L^^^DR", "110^Reis^Nora^^^^^^^L^^^^^I"])
