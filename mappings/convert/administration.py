@@ -49,7 +49,7 @@ _RACE, _INDIGENOUS = 10, "05"
 _PEOPLE = re.compile(r"(?:0[0-9]|X[0-9])[0-9]{2}\Z")  # BREtniaIndigena
 _HUMAN = frozenset(("337915000", "HUMAN", "HUMANO", "HUMANA", "HOMO SAPIENS", "HOMO SAPIENS (ORGANISM)"))  # SNOMED CT
 _SHORT_WORD = 3
-_SELF = frozenset(("SEL", "SELF", "18", "01", "S", "TITULAR", "PROPRIO", "PRÓPRIO"))
+_SELF = frozenset(("SEL", "SELF", "SE", "18", "01", "S", "TITULAR", "PROPRIO", "PRÓPRIO"))
 
 
 @conversion("extension-concept")

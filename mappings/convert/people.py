@@ -125,7 +125,7 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     would become one. Nor are words in place of a number, or one digit without name and authority. They stay in the
     reference, as an identifier of no register. A further number of whom an earlier repetition told is that one's.
     """
-    if no_actor(value, context) or is_patient(value, context) or not any(c.isalnum() and c != "0" for c in value.raw):
+    if no_actor(value, context) or is_patient(value, context) or _nobody(value):
         return None
     sent, value = value, named(spread(value), context)
     if label := no_person(value, context):
@@ -150,6 +150,12 @@ def xcn(value: Value, context: Context, argument: str) -> Any:
     if label := name or ("" if "reference" in reference else value.text(1)):
         reference["display"] = label
     return {**reference, "type": "Practitioner"} if reference else None
+
+
+def _nobody(value: Value) -> bool:
+    """Whether signs and zeros alone stand for a person, or a number of zeros without a name (`0^^^^^^^^^^^^SZ`)."""
+    unnamed = value.raw[:1] == "0" and not value.text(1).strip("0") and not value.text(2) and not value.text(3)
+    return unnamed or not any(c.isalnum() and c != "0" for c in value.raw)
 
 
 def no_person(value: Value, context: Context) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mappings.convert.datatypes import cwe
 from mappings.convert.misplaced.pharmacy import medicine_for_dose
-from mappings.convert.misplaced.plausible import ROUTES, is_timing, misplaced_if
+from mappings.convert.misplaced.plausible import is_route, is_timing, misplaced_if
 from mappings.convert.published import coding_of
 from mappings.convert.registry import Context, Value, conversion, rescue
 from mappings.convert.small import cq
@@ -55,12 +55,12 @@ def bare_frequency(value: Value) -> bool:
 @conversion("instruction")
 def instruction(value: Value, context: Context, argument: str) -> Any:
     """RXO-7, RXE-7 as CodeableConcept; none where RXO-7 is a TQ, as senders of old versions have it, or says how often
-    and no more, nor where it is a route, named by its table, nor where the medicine stands a field late, as this then
+    and no more, nor where it is a route, nor where the medicine stands a field late, as this then
     does; that is told."""
     if misplaced_if(medicine_for_dose(value.segment), value, context):
         return None
     timed = value.source.segment == "RXO" and (is_timing(value) or bare_frequency(value))
-    if misplaced_if(timed or value.text(3).upper() in ROUTES, value, context):
+    if misplaced_if(timed or is_route(value), value, context):
         return None
     return cwe(value, context, argument)
 

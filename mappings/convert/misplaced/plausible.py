@@ -19,6 +19,7 @@ _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _DIAGNOSES = re.compile(r"(?:ICD-?|I)[0-9]{1,2}(?:-?[A-Z]{1,3})?\Z")  # coding systems of diagnoses (table 0396)
 UNITS = frozenset(("ISO+", "ANS+", "ANSI+", "UCUM"))  # coding systems of units (table 0396)
 ROUTES = frozenset(("HL70162", "0162", "HL70163", "0163"))
+_BARE_ROUTES = frozenset(("PO", "VO", "EV", "IV", "IM", "SC", "SQ", "SL", "PR", "IH", "ID", "NG", "ORAL"))  # table 0162
 PHONES = frozenset(("PH", "CP", "FX", "BP", "MD", "INTERNET", "X.400", "TDD", "TTY", "SAT"))  # table 0202
 USES = frozenset(("PRN", "ORN", "WPN", "VHN", "ASN", "EMR", "NET", "BPN", "PRS"))  # table 0201
 _STATUSES = frozenset("CDFIOPUVWX")  # table 0085 without the letters that are natures (table 0080), too
@@ -42,6 +43,7 @@ _CPF_DIGITS = 11
 _CNS_DIGITS = 15
 _PRICE = 23  # OBR-23
 _TYPE = 8  # SCH-8
+_INSTRUCTION = 7  # RXE-7, RXO-7
 SERVICES = frozenset(("IP", "OP", "MED", "SUR", "URO", "PUL", "CAR"))  # table 0069, and classes of a visit
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
 _NUMBERED = re.compile(r"[A-Za-z]{0,5}[0-9]{2,}\Z")  # a professional's number, with letters before it or none
@@ -273,6 +275,13 @@ def are_of_timing(quantity: str, pattern: str, start: str) -> bool:
     often = pattern.strip().upper()
     known = len(often) > 1 and (often in codes("hl70335") or bool(_OFTEN.match(often)))
     return known and (not quantity or quantity.replace(".", "", 1).isdigit())
+
+
+def is_route(value: Value) -> bool:
+    """Whether a code is a route, named by its table, or alone, where a form or an instruction belongs (RXE-6, 7,
+    RXO-5 to 7); a ward (RXO-8) may be called `IV`."""
+    alone = value.source.field <= _INSTRUCTION and value.raw.upper() in _BARE_ROUTES
+    return alone or value.text(3).upper() in ROUTES
 
 
 def is_timing(value: Value) -> bool:

@@ -17,11 +17,11 @@ from mappings.convert.misplaced.pharmacy import medicine_for_dose
 from mappings.convert.misplaced.plausible import (
     BARE_DAY,
     MOMENT,
-    ROUTES,
     UNITS,
     URGENCIES,
     early_result,
     is_person,
+    is_route,
     is_time,
     misplaced_if,
     no_reason,
@@ -222,8 +222,9 @@ def stands_among_amounts(value: Value, context: Context, argument: str) -> Any:
 
 @conversion("admission")
 def admission(value: Value, context: Context, argument: str) -> Any:
-    """PV1-44 as dateTime, unless it is the discharge, three fields early as the admission in PV1-41 shows."""
-    return None if early_admission(value.sibling(41), context) else date_time(value, context, "")
+    """PV1-44 as dateTime, unless it is the discharge, a field or more early as the admission in PV1-41 to 43 shows."""
+    early = any(early_admission(value.sibling(number), context) for number in (41, 42, 43))
+    return None if early else date_time(value, context, "")
 
 
 @conversion("reason")
@@ -258,7 +259,7 @@ def dosage_form(value: Value, context: Context, argument: str) -> Any:
     """
     if value.source.segment == "RXO" and not value.other(2) and not value.other(3) and _unit_of_dose(value):
         return None  # `late-dose` tells it
-    if value.text(3).upper() in UNITS | ROUTES:
+    if value.text(3).upper() in UNITS or is_route(value):
         context.problems.append(value.problem("field.misplaced"))
         return None
     return labelled(value, context, argument)
@@ -283,8 +284,8 @@ def _unit_of_dose(value: Value) -> bool:
 
 @rescue("stray-route")
 def stray_route(value: Value, context: Context, argument: str) -> Any:
-    """A route where another code belongs (RXO-6, 8), named by its table; what else reads RXO-6 tells that one."""
-    if value.text(3).upper() not in ROUTES:
+    """A route where another code belongs (RXE-6, 7, RXO-5 to 8); what else reads the field tells it, but RXO-8."""
+    if not is_route(value):
         return None
     context.problems += [value.problem("field.misplaced")] if value.source.field == 8 else []
     return cwe(value, context, "HL70162")

@@ -103,8 +103,11 @@ def _called_by_name(code: str, surname: str, given: str) -> bool:
 def late_visit(value: Value) -> bool:
     """Whether the number of the visit (PV1-19) stands bare in PV1-20, the financial class, a field late, as the rest of
     the segment does: PV1-44 is empty, and PV1-19 a class or a service (`OP`), or empty beside a long number, or it, or
-    letters alone (`EN`), beside one of letters and digits where a moment shows that the times are late, too."""
+    letters alone (`EN`), beside one of letters and digits where a moment shows that the times are late, too; or called
+    one by its type (VN), wherever the times are."""
     before, here = value.other(19).upper(), value.other(20)
+    if value.source.segment == "PV1" and not before and value.other(20, 5) == "VN":
+        return True
     if value.source.segment != "PV1" or value.other(44):
         return False
     if before in SERVICES:
@@ -147,12 +150,16 @@ def early_admission(value: Value, context: Context) -> bool:
     """Whether PV1-40 or PV1-41, the states of bed and account, PV1-42 or PV1-43, places, is the admission, up to four
     fields early: a moment, with PV1-44 empty (or, of PV1-41, the discharge there, later) and PV1-45 empty.
 
-    A place is it only where the patient comes, or no event is told: else it may be the time of the event.
+    A place is it only where the patient comes, or no event is told: else it may be the time of the event; or in a
+    discharge (A03), where PV1-44 is a later moment.
     """
     start, then = value.raw, value.other(44)
     day = value.source.field <= _STATE and bool(BARE_DAY.match(start))  # a place may be called by eight digits
     if not (day or MOMENT.match(start)) or value.other(45):
         return False
+    if value.source.field > _STATE and then:
+        left = context.message.type == "ADT^A03" and bool(MOMENT.match(then))
+        return left and then[:12] > start[:12]
     if value.source.field > _STATE:
         return not then and (context.message.type in _ARRIVING or context.message.first("EVN") is None)
     return not then or bool(value.source.field == _STATE and MOMENT.match(then) and then[:12] > start[:12])

@@ -24,7 +24,7 @@ TYPES = {
     "PL": "UTI^1^2^HOSP", "XON": "Org^^^^^HOSP^XX^^^9", "CQ": "1^mL", "MO": "10.00^BRL", "CP": "10.00&BRL", "TQ": "1^BID",
     "ED": "^application^pdf^Base64^JVBERi0xLjQ=", "DT": "20260101", "TM": "1000", "DTM": "20260101100000",
     "TS": "20260101100000", "NM": "1", "SI": "1", "DR": "20260101^20260102", "RI": "BID", "PPN": "123^Lima^Rui", "SN": "^1",
-    "CM_PRACTITIONER": "123&Lima&Rui",
+    "CM_PRACTITIONER": "123&Lima&Rui", "PLN": "123^CRM",
 }  # fmt: skip
 FIELDS = {
     "PID-3": "N1^^^HOSP^MR", "PV1-2": "I", "ORC-1": "NW", "OBX-2": "ST", "OBX-11": "F", "FT1-6": "CG", "MFE-1": "MAD",
@@ -47,7 +47,7 @@ def value(place: str, item: Item) -> str:
     if item.type in ("EI", "EIP"):
         return f"{place}^HIS"
     table = known.system(f"http://terminology.hl7.org/CodeSystem/v2-{item.table}") if item.table else None
-    code = next((concept.code for concept in table.concepts()), "X") if table else "X"
+    code = next((c.code for c in table.concepts() if c.code != "..."), "X") if table else "X"  # `...`: none
     return f"{code}^Nome^HL7{item.table}" if item.type in ("CE", "CWE", "CNE") and item.table else code
 
 

@@ -293,7 +293,7 @@ SHIFTED = [
     ("ORM^O01", "ORC|NW|P1||||||1^^^20261201090000^^R|20261122\rOBR|1|P1||X^X^L\r", "ServiceRequest", "basedOn", None, "ORC#3-8"),
     ("VXU^V04", "RXA|0|1|20261122||8^HB^CVX|1|mL||00||||||||||CP|D\r", "Immunization", "status", "entered-in-error", "RXA#3-19"),
     ("VXU^V04", "RXA|0|1|20261122||8^HB^CVX|1|mL||00||||||||||CP|A\r", "Immunization", "status", "completed", "RXA#3-19"),
-    ("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|400|mg/m2||IV\r", "MedicationRequest", "dosageInstruction", [{"doseAndRate": [{"doseQuantity": {"value": 400, "unit": "mg/m2"}}]}], "RXO#4-3"),
+    ("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|400|mg/m2||IV\r", "MedicationRequest", "dosageInstruction", [{"doseAndRate": [{"doseQuantity": {"value": 400, "unit": "mg/m2"}}], "route": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0162", "code": "IV"}]}}], "RXO#4-3"),
     ("ORM^O01", "ORC|NW|P1\rRXO|M^M^L|400|como antes|TAB\r", "MedicationRequest", "dosageInstruction", None, "RXO#4-2"),
     ("MDM^T02", "TXA|1|CN|TX|||||||||D1|||AU^Autenticado\rOBX|1|TX|A^A^L||x||||||F\r", "DocumentReference", "context", None, "TXA#3-15"),
     ("REF^I12", "RF1||||||20261122\rPRD|RP|Reis^Nora|||||41^NPI\r", "ServiceRequest", "identifier", None, "RF1#3-6"),
