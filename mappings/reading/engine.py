@@ -34,6 +34,10 @@ from mappings.tables.site import PLAIN, Site
 
 _OF_NOBODY = frozenset(("patient", "active", "relationship"))  # what a RelatedPerson has of whom nothing is said
 
+# What a record without a number must say: a visit of nobody and a place without name could not be found again, and a
+# diagnosis without code or words says nothing.
+_OF_NO_NUMBER = {"Encounter": "subject", "Location": "name", "Condition": "code"}
+
 
 @dataclass(slots=True)
 class Translation:
@@ -187,12 +191,10 @@ def _complete(work: Work) -> bool:
         return True
     body, initial = draft.body.keys(), draft.initial.keys()
     missing = [n[0] for n in required(draft.type) if body.isdisjoint(n) and initial.isdisjoint(n)]
-    if draft.type == "Encounter" and not draft.keys and "subject" not in (body | initial):
-        missing.append("subject")  # it is nobody's, and could not be found again
+    if (needed := _OF_NO_NUMBER.get(draft.type)) and not draft.keys and needed not in (body | initial):
+        missing.append(needed)
     if draft.type == "RelatedPerson" and not draft.keys and body <= {"patient"} and initial <= _OF_NOBODY:
         missing.append("name")  # nothing is said of whom: what stood there was of other fields
-    if draft.type == "Location" and not draft.keys and "name" not in (body | initial):
-        missing.append("name")  # a place nobody could find again
     draft.partial = bool(missing and draft.keys) and not work.occurrence.plan.essential and not work.essential
     code = "structure.update-only" if draft.partial else "structure.element"
     for name in missing:

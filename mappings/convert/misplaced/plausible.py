@@ -37,6 +37,7 @@ TITLES |= frozenset(("醫師", "医師", "医生", "의사", "DOTT", "DOTTSSA", 
 _NAME_TYPES = TITLES | {"L", "D"}
 _HERE = 3  # PV1-3
 _TEMPORARY = 11  # PV1-11
+_SERVICE = 10  # PV1-10
 _NARROWER = (2, 3, 4, 7, 8, 9, 10, 11)  # of a PL: what makes it a place of its own
 _SAYS = re.compile(r"[^\W0_]")
 _CPF_DIGITS = 11
@@ -144,11 +145,12 @@ def says_minutes(text: str) -> bool:
 
 def is_house(value: Value) -> bool:
     """Whether a place of PV1 is nothing but the house of PV1-3 (PL-4, or the PL-6 of some senders), or a temporary one
-    (PV1-11) the ward of PV1-3 again: the service (PV1-10), a field late."""
+    (PV1-11) the ward of PV1-3 again, or a code of table 0069, PV1-10 being empty: the service, a field late."""
     if value.raw in (value.other(3, 4), value.other(3, 6)):
         return True
     alone = value.source.field == _TEMPORARY and not any(map(value.text, _NARROWER))
-    return alone and value.text(1) != "" and value.text(1) == value.other(3)
+    service = value.text(1) in SERVICES and not value.other(_SERVICE)
+    return alone and value.text(1) != "" and (service or value.text(1) == value.other(3))
 
 
 def no_religion(value: Value, context: Context) -> bool:

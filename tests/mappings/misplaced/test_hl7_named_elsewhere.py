@@ -139,3 +139,15 @@ def test_a_length_in_tq1_is_that_of_the_appointment(field: int) -> None:
 def test_a_card_beside_its_field_is_told(field: int) -> None:
     told = set(mapped("ADT^A01", f"{PID}IN1|1|ENF|326305|SAUDE SUL{'|' * (field - 4)}00123456789012345\r")[1])
     assert ("field.misplaced", f"IN1#3-{field}") in told
+
+
+def test_a_service_alone_is_no_temporary_place_where_none_is_said() -> None:
+    body, told = visit({3: "UTI^3^1", 11: "MED"})
+    assert len(body["location"]) == 1 and ("field.misplaced", "PV1#3-11") in told
+    body, told = visit({3: "UTI^3^1", 10: "SUR", 11: "MED"})
+    assert len(body["location"]) == 2 and not told
+
+
+def test_a_diagnosis_of_nothing_is_told_and_none() -> None:
+    bodies, told = mapped("ADT^A01", f"{PID}PV1|1|I||||||||||||||||||V9\rDG1|1|||||A\r")
+    assert "Condition" not in {body["resourceType"] for body in bodies} and ("structure.element", "DG1#4") in told
