@@ -3,7 +3,8 @@
 What each field cannot hold is in `shapes.csv`. Where two fields or more hold what they cannot, and taking an empty
 field out (or putting one in) leaves none that does, the segment is read that way, and it is told. Several places of
 the separator may explain it: then only what must be moved is, and the first field that may be off too is told. Where
-one too many explains it as well as one too few, nothing is moved. Where no one place explains it, two may (`places`).
+one too many explains it as well as one too few, nothing is moved. Where no one place explains it, two may (`places`),
+or three fields off at one (`_far`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mappings.tables.table import HERE, TableError, overlay_folder, read_rows
 FILE = HERE / "shapes.csv"
 _COLUMNS = ["segment", "field", "shape", "needed", "note", "spec"]
 _LEAST = 2  # fields that hold what they cannot
+_FAR = 3  # fields off, by which three fields must show it
 _LONGEST = 100  # fields: no segment has more, and the places grow with their square
 _TYPE = 2  # OBX-2
 _NUMBER = "NM"
@@ -46,11 +48,12 @@ def aligned(message: Message, overlay: str = "") -> tuple[Message, list[Problem]
         if len(_kept(segment)) > _LONGEST:
             continue
         ways = _ways(segment, shapes)
-        if not ways:
-            if run := _run(segment, shapes):
-                line = segment.delimiters.field.join(run.way)
-                moved[segment.index] = Segment(line, segment.index, segment.delimiters)
-                told += [Problem(code, f"{segment.name}#{segment.index}-{first}") for code, first in run.told]
+        if not ways and (run := _run(segment, shapes)):
+            line = segment.delimiters.field.join(run.way)
+            moved[segment.index] = Segment(line, segment.index, segment.delimiters)
+            told += [Problem(code, f"{segment.name}#{segment.index}-{first}") for code, first in run.told]
+            continue
+        if not (ways := ways or _far(segment, shapes)):
             continue
         if len({len(way) for way in ways}) > 1:  # one too many as well as one too few would explain it
             told.append(_told("structure.shifted-unclear", segment, segment.fields(), ways[0]))
@@ -78,6 +81,26 @@ def _ways(segment: Segment, shapes: Shapes) -> list[tuple[str, ...]]:
     return one or [
         way for way in _right(_tries(kept, 2), kept, segment, shapes) if _explains(way, kept, segment, shapes)
     ]
+
+
+def _far(segment: Segment, shapes: Shapes) -> list[tuple[str, ...]]:
+    """The same by three separators too many or too few at one place: three fields that move surely are what those they
+    come to are for, and none that moves surely is in its place."""
+    kept = _kept(segment)
+    return [way for way in _right(_tries(kept, _FAR), kept, segment, shapes) if _shown(way, kept, segment, shapes)]
+
+
+def _shown(way: Sequence[str], kept: Sequence[str], segment: Segment, shapes: Shapes) -> bool:
+    off, sure = len(way) - len(kept), 0
+    for number, content in enumerate(kept):
+        if not content or content in way[number : number + 1]:
+            continue
+        there, here = shapes.get(number + off), shapes.get(number)
+        parts = _parts(content, segment.delimiters)
+        if here is not None and any(is_one(parts) for is_one in SURE.get(here.name, ())):
+            return False
+        sure += there is not None and any(is_one(parts) for is_one in SURE.get(there.name, ()))
+    return sure >= _FAR
 
 
 def _run(segment: Segment, shapes: Shapes) -> places.Run | None:

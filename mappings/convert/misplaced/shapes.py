@@ -18,6 +18,7 @@ _TABLE = re.compile(r"HL7[0-9]{4}\Z")
 _LETTERS = frozenset("BCEINOPRU")  # classes of a visit, table 0004
 _PATIENTS = frozenset(("IN", "OUT", "INP", "OTP", "ER"))  # types of a patient in a word
 _LONGEST_CODE = 5  # digits
+_LONGEST_COUNT = 9  # digits
 _LONGEST_SUB = 20  # characters
 _SEXES = frozenset("AFIMNOU")  # table 0001
 _SECTIONS = frozenset(
@@ -74,6 +75,11 @@ def _of_place(parts: Sequence[str]) -> bool:
 def _number_of_policy(parts: Sequence[str]) -> bool:
     """Whether a moment, or a number of six digits and more, stands where the code of a kind does."""
     return _time(parts) or (len(parts) == 1 and sum(map(str.isdigit, parts[0])) > _LONGEST_CODE)
+
+
+def _card(parts: Sequence[str]) -> bool:
+    """Whether a moment, or a number as long as a card's, stands where an amount, a count or a code does."""
+    return _time(parts) or (len(parts) == 1 and parts[0].isalnum() and sum(map(str.isdigit, parts[0])) > _LONGEST_COUNT)
 
 
 def _no_class(parts: Sequence[str]) -> bool:
@@ -312,6 +318,7 @@ _CANNOT: dict[str, Callable[[Sequence[str]], bool]] = {
     "social": _no_social_number,
     "staff": _no_staff,
     "kind": _number_of_policy,
+    "no-card": _card,
     "visit": _no_visit,
     "name": _no_name,
     "phone": _no_phone,
