@@ -91,11 +91,19 @@ def _start_all(settings: Settings, stack: contextlib.ExitStack) -> Hub:
     return hub
 
 
-def watch(hub: Hub) -> None:
-    """Keep servers and children alive until SIGINT or SIGTERM; what dies is started again after a pause."""
+def listening() -> list[int]:
+    """The signals that told this process to end, empty until one comes: it is taken note of, and interrupts nothing.
+
+    To be called before the hub is said to run: whoever hears that may end it at once.
+    """
     ended: list[int] = []
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _frame: ended.append(number))
+    return ended
+
+
+def watch(hub: Hub, ended: list[int]) -> None:
+    """Keep servers and children alive until `ended` holds a signal; what dies is started again after a pause."""
     commands = _doors(hub)
     while not ended:
         time.sleep(0.2)

@@ -44,6 +44,7 @@ _LOST_BYTES = tuple(text.encode() for text in _LOST)
 _DOUBLE_BYTE = frozenset(("big5", "gb18030", "gbk", "euc_kr"))
 _BEYOND_TWO = re.compile("[\u0800-\U0010ffff]")  # letters that UTF-8 writes in three bytes or four
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+_HEADER = 4000  # characters that hold MSH-18
 _SAID = re.compile(rb"[^\x0b\x1c\r\n \t]")
 _ISO_2022 = re.compile(rb"\x1b[$(),\-./]")  # an escape of ISO 2022 that switches the character set
 # Sets that a text switches to by ISO 2022 (MSH-20), from ASCII and back before each delimiter: one codec reads them.
@@ -98,6 +99,8 @@ def _decode(raw: bytes, fixed: str, fallback: str) -> Decoded | Problem:
     if found is None:
         code = "charset.undeclared" if not declared else "charset.lies"
         return _guess(raw, fallback, (Problem(code, "MSH-18", args=(("charset", declared or "ASCII"),)),))
+    if codec in _DOUBLE_BYTE and declared_charset(found.text[:_HEADER].encode()) != declared:
+        return Problem("charset.undecodable", "MSH-18")  # a letter of two bytes has taken a separator of the header
     return found if codec in ("ascii", "utf-8") else _second_look(raw, found, declared)
 
 

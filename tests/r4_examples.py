@@ -70,7 +70,8 @@ def _fetch(name: str, cache: Path) -> None:
         if done.returncode:
             return
         with tarfile.open(Path(made) / done.stdout.split()[-1]) as archive:
-            archive.extractall(Path(made) / "whole", filter="data")
+            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # 3.11.4 and later
+            archive.extractall(Path(made) / "whole", **safe)
         with contextlib.suppress(OSError):  # another was first
             (Path(made) / "whole").rename(cache)
 

@@ -34,11 +34,12 @@ def run(given: argparse.Namespace) -> int:
     settings = from_environment(os.environ, data=given.data)
     chosen = {n: v for n in ("host", "http_port", "mllp_port") if (v := getattr(given, n)) is not None}
     with supervisor.running(dataclasses.replace(settings, **chosen)) as hub:
+        ended = supervisor.listening()
         if given.json:
             output.line(hub.addresses)
         else:
             _welcome(hub.addresses, asyncio.run(trial_keys(hub.settings)) if hub.settings.demo else Keys())
-        supervisor.watch(hub)
+        supervisor.watch(hub, ended)
     return 0
 
 

@@ -6,7 +6,7 @@ would be one for all who have none. It is told. What an overlay reads by rows or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -119,8 +119,13 @@ def _type(segment: str, number: int) -> str:
 
 @cache
 def _rows() -> Sequence[Row]:
+    return understood(read_rows(FILE, _COLUMNS))
+
+
+def understood(lines: Iterable[tuple[int, Mapping[str, str]]]) -> Sequence[Row]:
+    """The rows of a table's lines, numbered; raises TableError where one lacks what each must say."""
     found: list[Row] = []
-    for line, values in read_rows(FILE, _COLUMNS):
+    for line, values in lines:
         if not (values["words"] and values["where"] and values["note"] and values["spec"]):
             raise TableError(f"{shown(FILE)}:{line}: words, where, a note and a source are needed")
         words, where, but = values["words"].split(";"), values["where"].split(), values["but"].split()

@@ -127,3 +127,11 @@ def test_never_a_replacement_character(raw: bytes, declared: str) -> None:
     if isinstance(message, Message):
         assert not any("\ufffd" in segment.raw for segment in message.segments)
         assert "\ufffd" not in message.text("PID", 5)
+
+
+@pytest.mark.parametrize(("event", "refused"), [(b"A0\x98", True), (b"A01", False)])
+def test_a_letter_of_two_bytes_that_takes_a_separator_of_the_header_is_refused(event: bytes, refused: bool) -> None:
+    """0x98 and the separator behind it are one letter of GB 18030: the set would not stand where MSH-18 is any more."""
+    head = b"MSH|^~\\&|A|B|C|D|20261122||ADT^" + event + b"|7|P|2.5.1||||||GB 18030-2000\r"
+    text, found = name_in(head + "PID|1||9||欧阳^明\r".encode("gb18030"))
+    assert (text, found) == (("", ["charset.undecodable"]) if refused else ("欧阳^明", []))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mappings.reading.emptied import FILE
+from mappings.reading.emptied import FILE, understood
 from mappings.tables.table import TableError
 from tests.mappings.codes.test_hl7_unknown_codes import mapped
 
@@ -73,13 +73,8 @@ def test_an_unknown_code_and_a_ward_of_two_letters_stay() -> None:
     assert kinds["Encounter"][0]["serviceType"]["coding"][0]["code"] == "UNK"
 
 
-def test_a_row_without_its_reason_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mappings.reading import emptied
-
-    rows = [(2, {"words": "X", "where": "*", "inside": "", "but": "", "note": "", "spec": ""})]
-    monkeypatch.setattr(emptied, "read_rows", lambda *_: rows)
-    emptied._rows.cache_clear()
+def test_a_row_without_its_reason_is_refused() -> None:
+    row = {"words": "X", "where": "*", "inside": "", "but": "", "note": "", "spec": ""}
     with pytest.raises(TableError, match="nothing-said"):
-        emptied._rows()
-    emptied._rows.cache_clear()
+        understood([(2, row)])
     assert FILE.name == "nothing-said.csv"
