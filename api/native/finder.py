@@ -56,8 +56,8 @@ class _Loader(ExtensionFileLoader):
 
 def start(folder: Path) -> None:
     """Put the finder before all others, if what `folder` holds is to be used."""
-    if state(folder) == "used":
-        made = _made(folder)
+    made = _made(folder)
+    if _judged(made) == "used":
         modules = {name: folder / built for name, built in made["modules"].items()}
         sys.meta_path.insert(0, Native(Path(made["root"]), modules))
 
@@ -69,9 +69,12 @@ def started() -> bool:
 
 def state(folder: Path) -> str:
     """ "used", or why what `folder` holds is not: "off" by the switch, "none" made, "old" beside the sources."""
+    return _judged(_made(folder))
+
+
+def _judged(made: dict[str, Any]) -> str:
     if os.environ.get(SWITCH) == "0":
         return "off"
-    made = _made(folder)
     if not made:
         return "none"
     return "used" if _fresh(made) else "old"

@@ -196,7 +196,8 @@ def district(value: Value, context: Context, argument: str) -> Any:
 def xtn(value: Value, context: Context, argument: str) -> Any:
     """XTN as ContactPoints: the number (XTN-1, XTN-12 or its parts) and the e-mail of XTN-4, also where XTN-1 or the
     unformatted number (XTN-12) has it; `argument` the use."""
-    if (value := in_one_part(value, context)) and no_contact(value, context):
+    value = in_one_part(value, context)
+    if no_contact(value, context):
         return None
     if no_number(value, context) or misplaced_if(address_for_number(value, context), value, context):
         return None

@@ -23,6 +23,7 @@ _NOT_LOOKED_AT = frozenset(("MSH", "BHS", "FHS", "BTS", "FTS", "ADD", "DSC", "DS
 _SHORT = 3  # characters of a word that is looked for as a whole field only
 _ROOT = 7  # characters of a longer one that have no accent
 _LONGEST = 120  # characters of a field that says nothing
+_PLAIN = 4000  # characters of a segment that holds no file
 _EVERYWHERE = "*"
 _SURNAMES = {"XPN": 0, "XCN": 1}  # the component, from 0
 
@@ -67,9 +68,12 @@ def emptied(message: Message, overlay: str = "") -> tuple[Message, list[Problem]
 def _perhaps(segment: Segment) -> bool:
     """Whether a segment may say such a word: a look that costs little."""
     short, roots = _roots()
-    if not short.isdisjoint(segment.fields()):
+    fields = segment.fields()
+    if not short.isdisjoint(fields):
         return True
-    said = segment.raw.upper()
+    long = len(segment.raw) > _PLAIN  # a file within a field is not looked through
+    said = " ".join(each for each in fields if len(each) <= _LONGEST) if long else segment.raw
+    said = said.upper()
     return any(root in said for root in roots)
 
 

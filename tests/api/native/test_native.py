@@ -14,6 +14,8 @@ import pytest
 from api.cli.main import main
 from api.native import build, finder
 from canonical.errors import Misconfigured
+from hub.operate import support
+from hub.settings import Settings
 
 ONE = '''"""Reads a table that stands beside it."""
 
@@ -148,7 +150,7 @@ def test_every_pattern_names_modules() -> None:
     assert patterns and all(any(build.ROOT.glob(pattern)) for pattern in patterns)
 
 
-def test_what_the_set_up_compiled_is_used_here(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_set_up_compiled_is_used_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where the environment was made on a machine that can compile, these very tests run on compiled modules."""
     state = finder.state(build.FOLDER)
     if state in ("old", "off"):
@@ -157,6 +159,7 @@ def test_what_the_set_up_compiled_is_used_here(capsys: pytest.CaptureFixture[str
     code = main(["compile", "--state"])
     assert (code, finder.started()) == ((0, True) if state == "used" else (1, False))
     assert "compiled" in capsys.readouterr().out
+    assert support.about(Settings(data=tmp_path))["compiled_modules"] is finder.started()
 
 
 @pytest.mark.slow
